@@ -1,0 +1,333 @@
+"""Which diagnoses exist, and which lies under which?
+
+A `Taxonomy` is an immutable tree of any depth, kept as arrays in depth-first preorder, so that every
+subtree is a range of positions and nothing here recurses.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import TaxonomyError, UnknownNode, did_you_mean
+
+ROOT = "root"
+"""Id of the node above the first level: any diagnosis at all. Its probability is 1."""
+
+SEPARATOR = ":"
+"""Joins the names on the way from the first level to a node into that node's id."""
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One diagnosis or group of diagnoses. `depth` is 0 at the root, 1 at the first level."""
+
+    id: str
+    name: str
+    parent: str | None
+    depth: int
+
+
+class Taxonomy:
+    """An immutable tree of diagnoses. Labels may sit on inner nodes as well as on leaves.
+
+    `name` identifies the vocabulary, `parents` maps every node id to its parent's id and exactly one id,
+    the root, to `None`. Children keep the order in which they are given. `names` gives display names;
+    a node without one shows its id.
+
+    Raises `TaxonomyError` naming the culprit for a cycle, two roots, no root, a parent that does not
+    exist or an empty id.
+    """
+
+    def __init__(
+        self, name: str, parents: Mapping[str, str | None], names: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        ids = list(parents)
+        order, depth, parent = _preorder(ids, parents)
+        self.ids: tuple[str, ...] = tuple(ids[i] for i in order)
+        """All node ids, the root first, in depth-first preorder."""
+        self.parent: IntArray = _frozen(parent)
+        """Position of each node's parent; -1 at the root."""
+        self.depth: IntArray = _frozen(depth)
+        """Distance from the root."""
+        self.end: IntArray = _frozen(_subtree_ends(depth))
+        """The subtree of the node at position i is the range from i up to but not including end[i]."""
+        shown = names or {}
+        for unknown in shown.keys() - parents.keys():
+            raise TaxonomyError(f"a display name is given for {unknown!r}, which is no node of {name!r}")
+        self._names = tuple(shown.get(i, i) for i in self.ids)
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {node: i for i, node in enumerate(self.ids)}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over ids and parents in order: two trees with one fingerprint mean the same."""
+        parents = (self.ids[p] if p >= 0 else None for p in self.parent.tolist())
+        text = json.dumps([[i, p] for i, p in zip(self.ids, parents, strict=True)], ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def __len__(self) -> int:
+        """Number of nodes, the root included."""
+        return len(self.ids)
+
+    def __contains__(self, node: object) -> bool:
+        return node in self._position
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.ids)
+
+    def __repr__(self) -> str:
+        return f"Taxonomy({self.name!r}, {len(self)} nodes, {self.max_depth} levels)"
+
+    @property
+    def root(self) -> str:
+        """Id of the root."""
+        return self.ids[0]
+
+    @property
+    def max_depth(self) -> int:
+        """Number of levels below the root."""
+        return int(self.depth.max())
+
+    def position(self, node: str) -> int:
+        """Place of a node in the preorder. Raises `UnknownNode`."""
+        try:
+            return self._position[node]
+        except KeyError:
+            near = did_you_mean(node, self.ids) if len(self.ids) < 50_000 else ""
+            raise UnknownNode(f"{node!r} is no node of taxonomy {self.name!r}{near}") from None
+
+    def node(self, node: str) -> Node:
+        """The node of this id. Raises `UnknownNode`."""
+        i = self.position(node)
+        up = int(self.parent[i])
+        return Node(node, self._names[i], self.ids[up] if up >= 0 else None, int(self.depth[i]))
+
+    def label(self, node: str) -> str:
+        """Display name of a node. Raises `UnknownNode`."""
+        return self._names[self.position(node)]
+
+    def children(self, node: str) -> tuple[str, ...]:
+        """Ids of the direct children, in order."""
+        i = self.position(node)
+        found, at = [], i + 1
+        while at < self.end[i]:
+            found.append(self.ids[at])
+            at = int(self.end[at])
+        return tuple(found)
+
+    def path(self, node: str) -> tuple[str, ...]:
+        """Ids from the root down to the node, both included."""
+        i = self.position(node)
+        up = [i]
+        while (i := int(self.parent[i])) >= 0:
+            up.append(i)
+        return tuple(self.ids[k] for k in reversed(up))
+
+    def ancestor_at(self, node: str, depth: int) -> str | None:
+        """The node itself or its ancestor at this depth; `None` where the node lies above that level."""
+        path = self.path(node)
+        return path[depth] if 0 <= depth < len(path) else None
+
+    def is_leaf(self, node: str) -> bool:
+        """Whether nothing lies below the node."""
+        i = self.position(node)
+        return bool(self.end[i] == i + 1)
+
+    def covers(self, above: str, below: str) -> bool:
+        """Whether `below` is `above` itself or lies in its subtree."""
+        i, k = self.position(above), self.position(below)
+        return bool(i <= k < self.end[i])
+
+    def level(self, depth: int) -> tuple[str, ...]:
+        """Ids of the nodes at a depth, in order. Raises `TaxonomyError` for a level that does not exist."""
+        if not 0 <= depth <= self.max_depth:
+            raise TaxonomyError(
+                f"level {depth} does not exist in {self.name!r}; levels are 0 (root) to {self.max_depth}"
+            )
+        return tuple(self.ids[i] for i in np.flatnonzero(self.depth == depth).tolist())
+
+    @classmethod
+    def from_paths(cls, name: str, paths: Iterable[Sequence[str]]) -> Taxonomy:
+        """Builds the tree from the names on the way from the first level down to each node.
+
+        Ids are the names joined by ``:``; ancestors that are not listed themselves are added; a path
+        given twice adds nothing. Raises `TaxonomyError` for an empty name or one that contains ``:``.
+        """
+        parents: dict[str, str | None] = {ROOT: None}
+        names: dict[str, str] = {}
+        for path in paths:
+            above = ROOT
+            for part in path:
+                if not part or SEPARATOR in part:
+                    raise TaxonomyError(f"a name must not be empty or contain {SEPARATOR!r}: {part!r}")
+                here = part if above == ROOT else above + SEPARATOR + part
+                parents.setdefault(here, above)
+                names[here] = part
+                above = here
+        return cls(name, parents, names)
+
+    @classmethod
+    def from_json(cls, source: str | PathLike[str]) -> Taxonomy:
+        """Reads ``{"name": ..., "nodes": [{"id", "name", "parent"}, ...]}``; the root's parent is null."""
+        try:
+            raw: Any = json.loads(Path(source).read_text("utf-8-sig"))
+            nodes = raw["nodes"]
+            parents = {n["id"]: n["parent"] for n in nodes}
+            names = {n["id"]: n.get("name", n["id"]) for n in nodes}
+            name = raw["name"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise TaxonomyError(
+                'a taxonomy in JSON is {"name", "nodes": [{"id", "name", "parent"}]}; '
+                f"this one cannot be read ({type(error).__name__}: {error})"
+            ) from error
+        if len(parents) != len(nodes):
+            seen: set[str] = set()
+            twice = next(n["id"] for n in nodes if n["id"] in seen or seen.add(n["id"]))
+            raise TaxonomyError(f"node id {twice!r} stands twice in the file; ids are unique")
+        return cls(name, parents, names)
+
+    def to_json(self) -> str:
+        """The form that `from_json` reads."""
+        nodes = [
+            {"id": i, "name": n, "parent": self.ids[p] if p >= 0 else None}
+            for i, n, p in zip(self.ids, self._names, self.parent.tolist(), strict=True)
+        ]
+        return json.dumps({"name": self.name, "nodes": nodes}, ensure_ascii=False, indent=1)
+
+    @classmethod
+    def shipped(cls, name: str) -> Taxonomy:
+        """A taxonomy that comes with this package; `shipped_taxonomies()` lists them."""
+        allowed = shipped_taxonomies()
+        if name not in allowed:
+            raise TaxonomyError(
+                f"no taxonomy {name!r} ships; there are {', '.join(allowed)}{did_you_mean(name, allowed)}"
+            )
+        with resources.as_file(resources.files("core.data") / f"{name}.json") as path:
+            return cls.from_json(path)
+
+
+def shipped_taxonomies() -> tuple[str, ...]:
+    """Names of the taxonomies that come with this package."""
+    files = resources.files("core.data").iterdir()
+    return tuple(sorted(f.name.removesuffix(".json") for f in files if f.name.endswith(".json")))
+
+
+def read_counts(source: str | PathLike[str]) -> tuple[Taxonomy, dict[str, int]]:
+    """Reads a CSV with one column per level, coarse to fine, and ``images`` last.
+
+    Returns the tree and the number of images *labelled at* each listed node. Trailing empty levels mean
+    that the label sits on an inner node. Rows of one node are added up.
+
+    Raises `TaxonomyError` naming the row for a count that is no whole number >= 0, an empty level
+    before a filled one or a ragged row.
+    """
+    path = Path(source)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.reader(file))
+    except UnicodeDecodeError as error:
+        raise TaxonomyError(f"{path.name}: a counts CSV is UTF-8; save it as such") from error
+    if not rows or len(rows[0]) < 2 or rows[0][-1].strip() != "images":
+        raise TaxonomyError(f"{path.name}: needs one column per level and a last column named 'images'")
+    paths: list[tuple[str, ...]] = []
+    counts: dict[str, int] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        if not row:
+            continue
+        parts = _levels(row, len(rows[0]), f"{path.name}, line {number}")
+        node = SEPARATOR.join(parts) or ROOT
+        paths.append(parts)
+        counts[node] = counts.get(node, 0) + int(row[-1])
+    return Taxonomy.from_paths(path.stem, paths), counts
+
+
+def _levels(row: Sequence[str], width: int, where: str) -> tuple[str, ...]:
+    if len(row) != width:
+        raise TaxonomyError(f"{where}: has {len(row)} fields, the header has {width}")
+    if not row[-1].strip().isdecimal():
+        raise TaxonomyError(f"{where}: images is {row[-1]!r}; a whole number >= 0 is needed")
+    parts = [part.strip() for part in row[:-1]]
+    while parts and not parts[-1]:
+        parts.pop()
+    if not all(parts):
+        raise TaxonomyError(f"{where}: a level is empty although a finer one is filled")
+    return tuple(parts)
+
+
+def _preorder(
+    ids: Sequence[str], parents: Mapping[str, str | None]
+) -> tuple[list[int], IntArray, IntArray]:
+    """Original indices in depth-first preorder, with depth and parent position. Linear, no recursion."""
+    index = {node: i for i, node in enumerate(ids)}
+    children: list[list[int]] = [[] for _ in ids]
+    roots: list[str] = []
+    for node, up in parents.items():
+        if not isinstance(node, str) or not node:
+            raise TaxonomyError(f"a node id must be a text that is not empty: {node!r}")
+        if up is None:
+            roots.append(node)
+        elif up not in index:
+            raise TaxonomyError(f"node {node!r} names the parent {up!r}, which does not exist")
+        else:
+            children[index[up]].append(index[node])
+    if len(roots) != 1:
+        raise TaxonomyError(
+            f"two roots: {roots[0]!r} and {roots[1]!r}; a tree has one"
+            if roots
+            else "no root: one node needs the parent null" + (f" ({ids[0]!r} has one)" if ids else "")
+        )
+    order: list[int] = []
+    stack = [index[roots[0]]]
+    while stack:
+        here = stack.pop()
+        order.append(here)
+        stack.extend(reversed(children[here]))
+    if len(order) != len(ids):
+        lost = next(iter(set(range(len(ids))) - set(order)))
+        raise TaxonomyError(f"node {ids[lost]!r} lies on or below a cycle: it never reaches the root")
+    place = np.empty(len(ids), np.int64)
+    place[order] = np.arange(len(ids))
+    parent = np.full(len(ids), -1, np.int64)
+    depth = np.zeros(len(ids), np.int64)
+    ups = [index[up] if up is not None else -1 for up in parents.values()]
+    above = np.array(ups, np.int64)[order]
+    parent[1:] = place[above[1:]]
+    levels = [0] * len(ids)
+    for i, up in enumerate(parent[1:].tolist(), start=1):
+        levels[i] = levels[up] + 1
+    depth[:] = levels
+    return order, depth, parent
+
+
+def _subtree_ends(depth: IntArray) -> IntArray:
+    """For each position of a preorder, the next position whose depth is not greater."""
+    ends = [len(depth)] * len(depth)
+    levels = depth.tolist()
+    open_nodes: list[int] = []
+    for i, level in enumerate(levels):
+        while open_nodes and levels[open_nodes[-1]] >= level:
+            ends[open_nodes.pop()] = i
+        open_nodes.append(i)
+    return np.array(ends, np.int64)
+
+
+def _frozen(values: IntArray) -> IntArray:
+    values.setflags(write=False)
+    return values

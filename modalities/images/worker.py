@@ -1,0 +1,90 @@
+"""What runs in the process that may die? `python -m modalities.images.worker`.
+
+It answers one request after another over its two pipes (see `wire`) and ends when its input does, so a
+parent that was killed leaves no orphan. A request is `{format, limits, target_side}` with the file's
+bytes, which have passed `header.check_bytes`, as body. The answer is `{height, width, notes}` with raw
+pixels as body, or `{error, message}`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any, BinaryIO
+
+from PIL import Image
+
+from core.errors import DxtreeError
+from modalities.images.limits import Limits
+from modalities.images.pixels import decode_pixels
+from modalities.images.wire import read_frame, write_frame
+
+try:
+    import resource
+except ImportError:  # Windows: no such limits, the deadline and the checks of the header remain
+    resource = None  # type: ignore[assignment]
+
+
+def request(name: str, limits: Limits, target_side: int | None) -> dict[str, Any]:
+    """The header of a request, in the words that `main` understands."""
+    return {"format": name, "limits": asdict(limits), "target_side": target_side}
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who then closes the pipe
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    replies = _take_stdout()
+    write_frame(replies, {"ready": True})
+    with suppress(EOFError, BrokenPipeError):
+        while True:
+            header, data = read_frame(sys.stdin.buffer, sys.maxsize)
+            _answer(replies, header, data)
+
+
+def _answer(replies: BinaryIO, header: dict[str, Any], data: bytes) -> None:
+    limits = Limits(**header["limits"])
+    _confine(limits)
+    try:
+        image = decode_pixels(data, header["format"], limits, header["target_side"])
+    except DxtreeError as error:
+        write_frame(replies, {"error": error.code, "message": error.safe_message})
+        return
+    height, width, _ = image.pixels.shape
+    shape = {"height": height, "width": width, "notes": image.notes}
+    write_frame(replies, shape, memoryview(image.pixels).cast("B"))
+
+
+def _confine(limits: Limits) -> None:
+    """No core dump, no more memory, no more processor time than one image may take.
+
+    The last is for a parent that dies while C code runs here: nobody is left to end it.
+    """
+    if resource is None:
+        return
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    processor = int(used.ru_utime + used.ru_stime + limits.seconds) + 2
+    for kind, soft, hard in (
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
+        (resource.RLIMIT_CPU, processor, resource.getrlimit(resource.RLIMIT_CPU)[1]),
+    ):
+        with suppress(OSError, ValueError):  # macOS refuses some; a stricter limit may stand already
+            resource.setrlimit(kind, (soft, hard))
+
+
+def _take_stdout() -> BinaryIO:
+    """Standard output for our frames alone: whatever else prints goes nowhere."""
+    replies = os.fdopen(os.dup(1), "wb", buffering=0)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return replies  # type: ignore[return-value]
+
+
+if __name__ == "__main__":
+    main()
