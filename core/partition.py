@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from core.errors import PartitionError, UnknownNode, did_you_mean
+from core.errors import PartitionError, did_you_mean
 from core.taxonomy import IntArray, Taxonomy
 
 Preset = Literal["reference", "published"]
@@ -118,9 +118,9 @@ class Partition:
         }
 
 
-def partition(
+def partition_tree(
     taxonomy: Taxonomy,
-    counts: Mapping[str, int],
+    counts: Mapping[str, int] | IntArray,
     *,
     max_size: int,
     preset: Preset = "reference",
@@ -128,7 +128,7 @@ def partition(
     """Cuts the tree into training classes. Linear in the number of nodes; nothing recurses.
 
     `counts` maps a node id to the images *labelled at* that node, in the training part only; a node
-    that is absent has none. `max_size` is the largest number of images a class should hold (>= 1).
+    that is absent has none. An integer array in the order of `taxonomy.ids` does as well. `max_size` is the largest number of images a class should hold (>= 1).
 
     Raises `PartitionError` for another preset, a maximum below 1, a negative or fractional count;
     `UnknownNode` for a count at a node that does not exist.
@@ -174,13 +174,14 @@ def partition(
     return Partition(taxonomy, classes, report, tuple(taxonomy.ids[i] for i in empty))
 
 
-def _own_counts(taxonomy: Taxonomy, counts: Mapping[str, int]) -> IntArray:
-    own = np.zeros(len(taxonomy), np.int64)
+def _own_counts(taxonomy: Taxonomy, counts: Mapping[str, int] | IntArray) -> IntArray:
+    if isinstance(counts, np.ndarray):
+        if counts.shape != (len(taxonomy),) or counts.dtype.kind not in "iu" or (counts < 0).any():
+            raise PartitionError("an array of counts holds one whole number >= 0 a node, in preorder")
+        return counts.astype(np.int64)
     for node, images in counts.items():
-        if isinstance(images, bool) or int(images) != images or images < 0:
+        if type(images) is not int or images < 0:
             raise PartitionError(f"{images!r} images at {node!r}; a whole number >= 0 is needed")
-        try:
-            own[taxonomy.position(node)] = images
-        except UnknownNode as error:
-            raise UnknownNode(f"a count is given for a node that does not exist: {error}") from None
+    own = np.zeros(len(taxonomy), np.int64)
+    own[taxonomy.positions(counts)] = np.fromiter(counts.values(), np.int64, len(counts))
     return own

@@ -113,6 +113,14 @@ class Taxonomy:
             near = did_you_mean(node, self.ids) if len(self.ids) < 50_000 else ""
             raise UnknownNode(f"{node!r} is no node of taxonomy {self.name!r}{near}") from None
 
+    def positions(self, nodes: Iterable[str]) -> IntArray:
+        """Places of many nodes. Raises `UnknownNode` for the first that does not exist."""
+        wanted = list(nodes)
+        try:
+            return np.fromiter(map(self._position.__getitem__, wanted), np.int64, len(wanted))
+        except KeyError:
+            return np.array([self.position(node) for node in wanted])
+
     def node(self, node: str) -> Node:
         """The node of this id. Raises `UnknownNode`."""
         i = self.position(node)

@@ -1,0 +1,27 @@
+"""The door through which every modality, fuser, cohort, taxonomy and model set enters, ours included.
+
+A plugin is a module with hook implementations; each returns specs whose `load` is called when a case needs it::
+
+    from plugins import ModalitySpec, hookimpl
+
+    @hookimpl
+    def dxtree_modalities():
+        return [ModalitySpec(name="confocal", title="Reflectance confocal microscopy", load=load)]
+
+    def load(partition, bundle):
+        import my_net
+        return my_net.Model(partition)
+"""
+
+from plugins.hookspecs import API_VERSION, hookimpl
+from plugins.specs import CohortSpec, FuserSpec, ModalitySpec, ModelSetSpec, TaxonomySpec
+
+__all__ = [
+    "API_VERSION",
+    "CohortSpec",
+    "FuserSpec",
+    "ModalitySpec",
+    "ModelSetSpec",
+    "TaxonomySpec",
+    "hookimpl",
+]

@@ -10,7 +10,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from core.errors import CorruptImage, DecodeTimeout, DxtreeError
 from modalities.images.wire import read_frame, write_frame
@@ -30,10 +30,9 @@ class Child:
             process = _start()
         except OSError as error:
             raise DxtreeError(f"the image decoder could not be started ({type(error).__name__})") from error
-        assert process.stdin is not None and process.stdout is not None  # both are pipes
         self._process = process
-        self._requests = process.stdin
-        self._replies = io.BufferedReader(process.stdout)  # type: ignore[type-var]
+        self._requests = cast("io.RawIOBase", process.stdin)  # both are unbuffered pipes
+        self._replies = io.BufferedReader(cast("io.RawIOBase", process.stdout))
         self.end = weakref.finalize(self, _end, process, os.getpid())
         """Kill the process and close its pipes; a second call does nothing."""
         try:

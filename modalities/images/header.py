@@ -35,7 +35,9 @@ _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 # Markers that carry a length. Of any other only the two bytes are passed over, as a decoder that
 # resynchronises does, so that no scan can hide behind a made-up length.
-_WITH_LENGTH = frozenset([*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE])
+_WITH_LENGTH = frozenset(
+    [*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE]
+)
 # Real files have some hundreds; without a bound, millions of empty parts would keep this loop busy.
 _MAX_PARTS = 100_000
 
@@ -77,7 +79,7 @@ def check_size(size: tuple[int, int], limits: Limits) -> None:
 
 
 def check_frames(image: Image.Image) -> str | None:
-    """`MultiFrame` for an animation or several pages; for a camera's MPO a note, as its first frame is read."""
+    """`MultiFrame` for an animation or several pages; a note for a camera's MPO, read by its first."""
     if not getattr(image, "is_animated", False):
         return None
     if image.format == "MPO":
@@ -112,7 +114,9 @@ def _check_jpeg(data: bytes, limits: Limits) -> None:
         if marker == _START_OF_SCAN:
             scans += 1
             if scans > limits.max_scans:
-                raise CorruptImage(f"image is a JPEG of more than {limits.max_scans} scans; save it as baseline JPEG")
+                raise CorruptImage(
+                    f"image is a JPEG of more than {limits.max_scans} scans; save it as baseline JPEG"
+                )
         if marker in _WITH_LENGTH:
             position += int.from_bytes(data[position : position + 2], "big")
     raise CorruptImage(f"image is a JPEG of more than {_MAX_PARTS} segments; save it anew")
@@ -127,7 +131,7 @@ def _check_png(data: bytes) -> None:
             raise CorruptImage("image is a PNG that stops before its end; send the whole file")
         if zlib.crc32(view[position + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
             raise CorruptImage("image is a PNG with a wrong checksum; send the file once more")
-        if view[position + 4 : position + 8] == b"IEND":
+        if data.startswith(b"IEND", position + 4):
             return
         position = end
     raise CorruptImage(f"image is a PNG of more than {_MAX_PARTS} chunks; save it anew")

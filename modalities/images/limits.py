@@ -17,10 +17,10 @@ class Limits:
     `max_bytes`: size of the file, bytes. `max_pixels`: width times height. `max_side`, `min_side`:
     pixels. `max_aspect`: long side divided by short side. `max_scans`: passes of a progressive JPEG,
     each of which costs a walk over all pixels. `seconds`: wall time for one image, after which its
-    decoder is killed. `memory_bytes`: address space of the decoding process, which itself needs about
-    a quarter of a GiB.
+    decoder is killed. `memory_bytes`: address space of the decoding process, at least 256 MiB, as it
+    takes 110 before it has read anything.
 
-    Raises `InputError` where a bound is not a number above zero.
+    Raises `InputError` where a bound is not a number above zero, or leaves the process no room.
     """
 
     max_bytes: int = 20 * MIB
@@ -39,3 +39,5 @@ class Limits:
             if isinstance(value, bool) or not isinstance(value, allowed) or not 0 < value < math.inf:
                 rule = "a finite number" if field.type == "float" else "a whole number"
                 raise InputError(f"limits.{field.name} is {value!r}; give {rule} above zero")
+        if self.memory_bytes < 256 * MIB:
+            raise InputError(f"limits.memory_bytes is {self.memory_bytes}; give at least {256 * MIB}")

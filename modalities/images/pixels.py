@@ -61,7 +61,9 @@ class DecodedImage:
     def __post_init__(self) -> None:
         pixels = self.pixels
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-            raise UnsupportedPixels(f"pixels are {pixels.dtype} {pixels.shape}; give uint8, height x width x 3")
+            raise UnsupportedPixels(
+                f"pixels are {pixels.dtype} {pixels.shape}; give uint8, height x width x 3"
+            )
         if pixels.flags.writeable:
             copy = pixels.copy()
             copy.setflags(write=False)
@@ -81,7 +83,9 @@ def decode_pixels(data: bytes, name: str, limits: Limits, target_side: int | Non
             return _decode(data, name, limits, target_side)
     except DxtreeError:
         raise
-    except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ImageTooLarge("image has more pixels than Pillow reads; send a smaller one") from None
+    except MemoryError:
         raise ImageTooLarge("image needs more memory than one image may take; send a smaller one") from None
     except Exception as error:  # Pillow answers a damaged file with a dozen classes, and plugins with more
         # Neither its text nor the error itself goes on: they may quote what stands in the file.
@@ -124,7 +128,7 @@ def _decode(data: bytes, name: str, limits: Limits, target_side: int | None) -> 
         notes.append(note)
         flat, note = _to_rgb(turned)
         notes.append(note)
-    return DecodedImage(np.asarray(flat), name, tuple(note for note in notes if note))
+        return DecodedImage(np.asarray(flat), name, tuple(note for note in notes if note))
 
 
 def _require_eight_bits(image: ImageFile.ImageFile) -> None:
@@ -148,6 +152,8 @@ def _to_rgb(image: Image.Image) -> tuple[Image.Image, str | None]:
     """The table of modes; a mode that is not in it would need a guess about depth or colour space."""
     if image.mode in _WITH_ALPHA or (image.mode in _OPAQUE and image.has_transparency_data):
         return _on_white(image.convert("RGBA"))
+    if image.mode == "RGB":
+        return image, None
     if image.mode in _OPAQUE:
         return image.convert("RGB"), None
     if image.mode == "CMYK" and image.info.get("icc_profile"):
@@ -168,7 +174,9 @@ def _on_white(image: Image.Image) -> tuple[Image.Image, str | None]:
 def _from_cmyk(image: Image.Image) -> Image.Image:
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
-        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        converted = ImageCms.profileToProfile(
+            image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
         converted = None
     if converted is None:

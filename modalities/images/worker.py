@@ -13,7 +13,6 @@ import signal
 import sys
 import warnings
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from PIL import Image
@@ -27,11 +26,6 @@ try:
     import resource
 except ImportError:  # Windows: no such limits, the deadline and the checks of the header remain
     resource = None  # type: ignore[assignment]
-
-
-def request(name: str, limits: Limits, target_side: int | None) -> dict[str, Any]:
-    """The header of a request, in the words that `main` understands."""
-    return {"format": name, "limits": asdict(limits), "target_side": target_side}
 
 
 def main() -> None:
@@ -56,7 +50,7 @@ def _answer(replies: BinaryIO, header: dict[str, Any], data: bytes) -> None:
         return
     height, width, _ = image.pixels.shape
     shape = {"height": height, "width": width, "notes": image.notes}
-    write_frame(replies, shape, memoryview(image.pixels).cast("B"))
+    write_frame(replies, shape, image.pixels.data.cast("B"))
 
 
 def _confine(limits: Limits) -> None:
@@ -83,7 +77,7 @@ def _take_stdout() -> BinaryIO:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
-    return replies  # type: ignore[return-value]
+    return replies
 
 
 if __name__ == "__main__":

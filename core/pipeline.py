@@ -1,0 +1,212 @@
+"""How does a case become a diagnosis? The algorithm, against protocols alone.
+
+    Case -> images by modality -> model -> mean per modality with its prior -> fuser -> tree sums -> answer
+
+Fusion comes before the tree. No order of images, modalities or plugins changes a bit of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from core.case import FIELDS, Case, ImageInput, PatientMetadata
+from core.diagnosis import Diagnosis, Notice, Status
+from core.errors import (
+    AllModalitiesFailed,
+    CaseError,
+    DxtreeError,
+    InputError,
+    PluginContractError,
+    UnknownModality,
+    did_you_mean,
+)
+from core.partition import Partition
+from core.probabilities import LeafProbabilities, TreeProbabilities
+from core.protocols import Evidence, Fuser, ImageResult, ModalityModel
+from core.tree import TreeSums
+
+Models = Mapping[str, Callable[[], ModalityModel]]
+"""Modality to a function that loads its model, once; it raises the cause where the model cannot be had."""
+
+Observer = Callable[[Case, Diagnosis], None]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Evidence for one case before fusion, and what happened on the way to it."""
+
+    evidence: tuple[Evidence, ...]
+    notices: tuple[Notice, ...] = ()
+    failed: Mapping[str, DxtreeError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Models by modality, a fuser and the partition they share.
+
+    `abstain_below`: where no first-level node reaches this probability the status is "abstained"; the
+    numbers stay in the answer. `observers` are told every diagnosis and cannot change it.
+    """
+
+    partition: Partition
+    models: Models
+    fuser: Fuser
+    abstain_below: float = 0.4
+    observers: tuple[Observer, ...] = ()
+    provenance: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_sums", TreeSums(self.partition))
+
+    @property
+    def sums(self) -> TreeSums:
+        """The sums over this pipeline's partition."""
+        sums: TreeSums = self._sums  # type: ignore[attr-defined]
+        return sums
+
+    def with_fuser(self, fuser: Fuser) -> Pipeline:
+        """The same models under another fuser: compare on one `gather` without a CNN running twice."""
+        return replace(self, fuser=fuser)
+
+    def diagnose(self, case: Case, *, strict: bool = False) -> Diagnosis:
+        """One case to one answer.
+
+        Raises `UnknownModality` for a modality without a model and `AllModalitiesFailed`, or the only
+        fault where it is the input's, when nothing is left to fuse. With `strict` the first modality
+        that fails raises its own error instead of a partial answer.
+        """
+        answer = self.fuse(case, self.gather(case, strict=strict))
+        notices = [n for n in (_observe(o, case, answer) for o in self.observers) if n is not None]
+        return replace(answer, notices=(*answer.notices, *notices)) if notices else answer
+
+    def gather(self, case: Case, *, strict: bool = False) -> Gathered:
+        """Runs the models: the part of a diagnosis that costs time."""
+        evidence: list[Evidence] = []
+        notices: list[Notice] = []
+        failed: dict[str, DxtreeError] = {}
+        for modality in case.modalities():
+            load = self._model(modality)
+            images = [i for i in case.images if i.modality == modality]
+            try:
+                found, remarks = _ask(modality, load(), images, self.partition)
+            except DxtreeError as error:
+                if strict:
+                    raise
+                failed[modality] = error
+                notices.append(Notice(error.code, f"{modality} was left out: {error.safe_message}"))
+                continue
+            notices += remarks
+            evidence += [found] if found else []
+        if failed and not evidence:
+            raise _nothing_left(failed)
+        return Gathered(tuple(evidence), tuple(notices), failed)
+
+    def fuse(self, case: Case, gathered: Gathered) -> Diagnosis:
+        """Fuses what was gathered and sums it up the tree."""
+        patient = case.patient
+        missing = tuple(m for m in self.models if m not in {e.modality for e in gathered.evidence})
+        missing += tuple(f for f in FIELDS if getattr(patient, f) is None)
+        common = {
+            "case_id": case.id,
+            "evidence": gathered.evidence,
+            "fuser": self.fuser.name,
+            "missing": missing,
+            "modalities_failed": {m: e.code for m, e in gathered.failed.items()},
+            "provenance": {**self.provenance, "fuser": dict(self.fuser.provenance)},
+        }
+        if not gathered.evidence:
+            return Diagnosis(
+                status="abstained", tree=None, leaf=None, used=(), notices=gathered.notices, **common
+            )  # type: ignore[arg-type]
+        leaf = self._fused(gathered.evidence, patient)
+        tree = TreeProbabilities(self.sums, leaf)
+        status, doubt = self._status(tree, gathered)
+        used = (*(e.modality for e in gathered.evidence), *self.fuser.used(patient))
+        return Diagnosis(
+            status=status, tree=tree, leaf=leaf, used=used, notices=(*gathered.notices, *doubt), **common
+        )  # type: ignore[arg-type]
+
+    def _model(self, modality: str) -> Callable[[], ModalityModel]:
+        try:
+            return self.models[modality]
+        except KeyError:
+            raise UnknownModality(
+                f"no model answers for modality {modality!r}; there are {', '.join(sorted(self.models))}"
+                f"{did_you_mean(modality, self.models)}"
+            ) from None
+
+    def _fused(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> LeafProbabilities:
+        leaf = self.fuser.fuse(evidence, patient)
+        if not isinstance(leaf, LeafProbabilities) or leaf.classes != self.partition.ids:
+            raise PluginContractError(f"fuser {self.fuser.name!r} did not answer with the training classes")
+        return leaf
+
+    def _status(self, tree: TreeProbabilities, gathered: Gathered) -> tuple[Status, tuple[Notice, ...]]:
+        best = max(tree.level(1).values())
+        if best < self.abstain_below:
+            text = f"no first-level group reaches {self.abstain_below:.0%}; the numbers are shown for study only"
+            return "abstained", (Notice("LowConfidence", text),)
+        left_out = gathered.failed or any(n.code == LEFT_OUT for n in gathered.notices)
+        return ("partial" if left_out else "complete"), ()
+
+
+LEFT_OUT = "ImageLeftOut"
+
+
+def _ask(
+    modality: str, model: ModalityModel, images: Sequence[ImageInput], partition: Partition
+) -> tuple[Evidence | None, list[Notice]]:
+    """Runs one model and checks its answer; any fault of the model becomes a typed error."""
+    try:
+        results = list(model.predict(images))
+    except (DxtreeError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a plugin may raise anything, SystemExit included
+        raise PluginContractError(f"the model of {modality} failed with {type(error).__name__}") from error
+    if len(results) != len(images) or not all(isinstance(r, ImageResult) for r in results):
+        raise PluginContractError(f"the model of {modality} must answer one ImageResult an image")
+    if any(r.probabilities.classes != partition.ids for r in results):
+        raise PluginContractError(f"the model of {modality} answered with other training classes")
+    several = len(images) > 1
+    notices = []
+    for k, result in enumerate(results, start=1):
+        which = f"{modality} image {k}" if several else f"the {modality} image"
+        notices += [Notice("ImageNote", f"{which}: {text}") for text in result.notes]
+        notices += [Notice(LEFT_OUT, f"{which} was left out: {text}") for text in result.concerns]
+    kept = [r.probabilities for r in results if not r.concerns]
+    if not kept:
+        return None, notices
+    return Evidence(modality, mean(kept), model.prior, len(kept)), notices
+
+
+def mean(probabilities: Iterable[LeafProbabilities]) -> LeafProbabilities:
+    """Arithmetic mean; of one distribution, itself. The order of the members does not change a bit."""
+    members = list(probabilities)
+    if len(members) == 1:
+        return members[0]
+    # Sorting each class's values makes the floating-point sum independent of their order.
+    stacked = np.sort(np.stack([m.values for m in members]), axis=0)
+    return LeafProbabilities.from_weights(members[0].classes, stacked.sum(axis=0))
+
+
+def _nothing_left(failed: Mapping[str, DxtreeError]) -> DxtreeError:
+    first = next(iter(failed.values()))
+    if len(failed) == 1:
+        return first
+    text = "; ".join(f"{m}: {e.safe_message}" for m, e in failed.items())
+    if all(isinstance(e, InputError) for e in failed.values()):
+        return CaseError(f"no image of the case could be used ({text})")
+    return AllModalitiesFailed(f"no modality could answer ({text})")
+
+
+def _observe(observer: Observer, case: Case, diagnosis: Diagnosis) -> Notice | None:
+    try:
+        observer(case, diagnosis)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # an observer may raise anything; it must not change an answer
+        return Notice("ObserverFailed", f"an observer failed with {type(error).__name__}")
+    return None

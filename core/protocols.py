@@ -1,0 +1,82 @@
+"""What must a modality's model and a fuser look like, so that the pipeline can call them unseen?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from core.case import ImageInput, PatientMetadata
+from core.probabilities import LeafProbabilities
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """What a model says about one image.
+
+    `notes` tell what was done to the image ("transparent pixels were put on white"); `concerns` say why
+    the image should not be judged at all ("blurred"): an image with one is left out of the answer.
+    """
+
+    probabilities: LeafProbabilities
+    notes: tuple[str, ...] = ()
+    concerns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one modality says about a case: the mean over its `images` images, and the training prior.
+
+    The prior travels with the probabilities; without it two modalities would count it twice. A class
+    whose prior is 0 was never shown to the model, which therefore says nothing about it.
+    """
+
+    modality: str
+    probabilities: LeafProbabilities
+    prior: LeafProbabilities
+    images: int
+
+
+@runtime_checkable
+class ModalityModel(Protocol):
+    """A trained model of one modality.
+
+    `classes` are the ids of the training classes in order and equal those of the pipeline's partition;
+    `prior` is the share of each class in what the model was shown; `provenance` names model, version and
+    digest for the answer. `predict` answers for every image, in order, and neither changes nor keeps
+    them; the same images give the same bits, whatever else is in the call. It raises `InputError` for an
+    image at fault and anything else for a fault of its own.
+    """
+
+    @property
+    def modality(self) -> str: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def prior(self) -> LeafProbabilities: ...
+
+    @property
+    def provenance(self) -> Mapping[str, str]: ...
+
+    def predict(self, images: Sequence[ImageInput]) -> Sequence[ImageResult]: ...
+
+
+@runtime_checkable
+class Fuser(Protocol):
+    """Combines the evidence of any subset of modalities, at least one, with whatever metadata is known.
+
+    The order of `evidence` never changes a bit. With one modality and no metadata the answer is that
+    modality's probabilities, to the bit. `used` names the metadata fields that entered the answer.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def provenance(self) -> Mapping[str, str]: ...
+
+    def fuse(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> LeafProbabilities: ...
+
+    def used(self, patient: PatientMetadata) -> tuple[str, ...]: ...

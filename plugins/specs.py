@@ -1,0 +1,90 @@
+"""What does a plugin offer? Names, titles and functions that load the real thing when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.case import PatientMetadata
+from core.cohort import LabelledImage
+from core.manifest import Bundle
+from core.partition import Partition
+from core.protocols import Evidence, Fuser, ModalityModel
+from core.taxonomy import Taxonomy
+
+LoadModality = Callable[[Partition, Path | None], ModalityModel]
+"""Partition of the pipeline and the folder of the model set's bundle for this modality, where it has one."""
+
+
+@dataclass(frozen=True)
+class ModalitySpec:
+    """One imaging modality. `name` is what an image says it is; `load` builds the model, lazily."""
+
+    name: str
+    title: str
+    load: LoadModality
+
+
+@dataclass(frozen=True)
+class FusionCase:
+    """One lesion for the fitting of a fuser: out-of-fold evidence, metadata and the true training class.
+
+    The evidence comes from nets that never saw the lesion; `fold` says which, for cross-fitting.
+    """
+
+    lesion: str
+    cohort: str
+    fold: int
+    evidence: tuple[Evidence, ...]
+    patient: PatientMetadata
+    truth: str
+
+
+FitFuser = Callable[[Sequence[FusionCase], Partition, int], tuple[Mapping[str, Any], Mapping[str, bytes]]]
+"""Cases, partition and seed to a manifest and the files of a fuser bundle; see `core.manifest`."""
+
+LoadFuser = Callable[[Partition, Bundle | None], Fuser]
+"""Partition and the checked bundle of a fitted fuser, or `None` for one that needs no fitting."""
+
+
+@dataclass(frozen=True)
+class FuserSpec:
+    """One way to fuse. `fit` is `None` for a fuser that learns nothing."""
+
+    name: str
+    title: str
+    load: LoadFuser
+    fit: FitFuser | None = None
+
+
+@dataclass(frozen=True)
+class CohortSpec:
+    """One data set layout. `official_nodes` maps the cohort's own classes to nodes of the taxonomy, a node
+    belonging to the class that names its nearest ancestor; `read` turns a folder into labelled images."""
+
+    name: str
+    title: str
+    read: Callable[[Path, Taxonomy], list[LabelledImage]]
+    official_nodes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    malignant: str | None = "Malignant"
+    """Node whose probability is the score of `auc_malignant`; `None` where the cohort has none."""
+
+
+@dataclass(frozen=True)
+class TaxonomySpec:
+    """One tree, loaded when it is asked for."""
+
+    name: str
+    title: str
+    load: Callable[[], Taxonomy]
+
+
+@dataclass(frozen=True)
+class ModelSetSpec:
+    """One folder of fitted models that belong together: `pipeline.json`, modality bundles and fusers."""
+
+    name: str
+    title: str
+    folder: Path
