@@ -83,6 +83,10 @@ class Split:
     folds: int
     seed: int
 
+    def counts(self) -> dict[str, int]:
+        """Number of lesions in each part."""
+        return dict(sorted(Counter(self.part.values()).items()))
+
     def select(self, images: Iterable[LabelledImage], part: str) -> list[LabelledImage]:
         """The images whose lesion lies in this part. Raises `CohortError` for a lesion not in the split."""
         return [i for i in images if self.part_of(i) == part]

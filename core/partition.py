@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -106,6 +106,23 @@ class Partition:
                 return None
             here = int(self.taxonomy.parent[here])
         return None
+
+    @classmethod
+    def from_dict(cls, taxonomy: Taxonomy, raw: Mapping[str, Any]) -> Partition:
+        """What `to_dict` gave, beside its taxonomy. Raises `PartitionError` where it cannot be read."""
+        try:
+            classes = tuple(
+                TrainingClass(c["node"], bool(c["residual"]), int(c["images"])) for c in raw["classes"]
+            )
+            names = ("preset", "max_size", "total_images", "lost_images", "lost", "oversize")
+            report = PartitionReport(**{name: raw[name] for name in names})
+            starts = taxonomy.positions(c.node for c in classes)
+            untrained = tuple(raw["untrained"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise PartitionError(f"a partition cannot be read ({type(error).__name__}: {error})") from error
+        if not classes or (np.diff(starts) <= 0).any():
+            raise PartitionError("training classes stand in depth-first order, each node once")
+        return cls(taxonomy, classes, report, untrained)
 
     def to_dict(self) -> dict[str, object]:
         """JSON-ready; `Partition.from_dict` reads it back beside the taxonomy."""

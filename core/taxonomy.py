@@ -195,12 +195,19 @@ class Taxonomy:
     def from_json(cls, source: str | PathLike[str]) -> Taxonomy:
         """Reads ``{"name": ..., "nodes": [{"id", "name", "parent"}, ...]}``; the root's parent is null."""
         try:
-            raw: Any = json.loads(Path(source).read_text("utf-8-sig"))
+            return cls.from_dict(json.loads(Path(source).read_text("utf-8-sig")))
+        except ValueError as error:
+            raise TaxonomyError(f"{Path(source).name} is no JSON in UTF-8 ({type(error).__name__})") from error
+
+    @classmethod
+    def from_dict(cls, raw: Any) -> Taxonomy:
+        """The same from what JSON holds."""
+        try:
             nodes = raw["nodes"]
             parents = {n["id"]: n["parent"] for n in nodes}
             names = {n["id"]: n.get("name", n["id"]) for n in nodes}
             name = raw["name"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise TaxonomyError(
                 'a taxonomy in JSON is {"name", "nodes": [{"id", "name", "parent"}]}; '
                 f"this one cannot be read ({type(error).__name__}: {error})"

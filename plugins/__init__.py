@@ -8,19 +8,20 @@ A plugin is a module with hook implementations; each returns specs whose `load` 
     def dxtree_modalities():
         return [ModalitySpec(name="confocal", title="Reflectance confocal microscopy", load=load)]
 
-    def load(partition, bundle):
+    def load(request):
         import my_net
-        return my_net.Model(partition)
+        return my_net.Model(request.partition)
 """
 
 from plugins.hookspecs import API_VERSION, hookimpl
-from plugins.specs import CohortSpec, FuserSpec, ModalitySpec, ModelSetSpec, TaxonomySpec
+from plugins.specs import CohortSpec, FuserSpec, ModalitySpec, ModelRequest, ModelSetSpec, TaxonomySpec
 
 __all__ = [
     "API_VERSION",
     "CohortSpec",
     "FuserSpec",
     "ModalitySpec",
+    "ModelRequest",
     "ModelSetSpec",
     "TaxonomySpec",
     "hookimpl",

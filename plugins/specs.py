@@ -14,17 +14,33 @@ from core.partition import Partition
 from core.protocols import Evidence, Fuser, ModalityModel
 from core.taxonomy import Taxonomy
 
-LoadModality = Callable[[Partition, Path | None], ModalityModel]
-"""Partition of the pipeline and the folder of the model set's bundle for this modality, where it has one."""
 
+@dataclass(frozen=True)
+class ModelRequest:
+    """What a modality's `load` is given. Further fields may come; a plugin takes what it needs.
+
+    `partition` holds the training classes to answer with, `bundle` the model set's checked bundle for the
+    modality, where it has one, and `engine` what the user asked for: auto, onnxruntime or torch.
+    """
+
+    partition: Partition
+    bundle: Bundle | None = None
+    engine: str = "auto"
+
+
+LoadModality = Callable[[ModelRequest], ModalityModel]
 
 @dataclass(frozen=True)
 class ModalitySpec:
-    """One imaging modality. `name` is what an image says it is; `load` builds the model, lazily."""
+    """One imaging modality. `name` is what an image says it is; `load` builds the model, lazily.
+
+    With `needs_bundle` the modality is offered only by pipelines whose model set has a bundle for it.
+    """
 
     name: str
     title: str
     load: LoadModality
+    needs_bundle: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from core.errors import ContractError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+HALF = (0.5, 0.5, 0.5)
+"""Mean and std that take [0, 1] to [-1, 1]: what Inception was trained with."""
 
 FloatImage = npt.NDArray[np.float32]
 ByteImage = npt.NDArray[np.uint8]
@@ -71,3 +73,12 @@ class Preprocessing:
             return cls(int(raw["size"]), int(raw["resize"]), mean, std)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ContractError(f"preprocessing cannot be read ({type(error).__name__})") from error
+
+
+def default_preprocessing(architecture: str, size: int | None = None) -> Preprocessing:
+    """What the architecture's published weights were trained with, at `size` pixels where given."""
+    if architecture in ("inception_v3", "googlenet"):
+        side = size or (299 if architecture == "inception_v3" else 224)
+        return Preprocessing(side, round(side / 0.875), HALF, HALF)
+    side = size or 224
+    return Preprocessing(side, round(side / 0.875))

@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from core.errors import NonFiniteLoss, TrainingError
-from modalities.cnn.backbone import build, default_preprocessing, logits, prepare_input, start
-from modalities.cnn.preprocess import ByteImage, Preprocessing
+from modalities.cnn.torch_net import build, logits, prepare_input, start
+from modalities.cnn.preprocess import ByteImage, Preprocessing, default_preprocessing
 from modalities.training.checkpoint import load_newest, locked, save_checkpoint
 from modalities.training.config import TrainingConfig
 from modalities.training.data import Batch, IntArray, epoch_order, make_batch

@@ -13,7 +13,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,9 @@ from torch import nn
 from core.cohort import TRAINING, VALIDATION, LabelledImage, Split, check_no_leak
 from core.errors import TrainingError
 from core.partition import Partition
-from modalities.cnn.backbone import build, default_preprocessing, prepare_input
-from modalities.cnn.preprocess import Preprocessing
+from core.taxonomy import Taxonomy
+from modalities.cnn.torch_net import build, prepare_input
+from modalities.cnn.preprocess import Preprocessing, default_preprocessing
 from modalities.training.checkpoint import write_atomically
 from modalities.training.config import TrainingConfig
 from modalities.training.data import draw_weights, read_all
@@ -87,6 +88,15 @@ class Run:
         net = self.finished(target) or self._fit(target, weights, folder, report)
         self._write_evidence(target, net)
 
+    def is_finished(self, target: str) -> bool:
+        """Whether a target has its weights and, where there are images for it, its evidence."""
+        evidence = self._evidence_path(target)
+        weights = self.folder / target / "weights.safetensors"
+        return weights.is_file() and (evidence.is_file() or not self.evidence_images(target))
+
+    def _evidence_path(self, target: str) -> Path:
+        return self.folder / ("validation.csv" if target == FINAL else f"{target}/evidence.csv")
+
     def finished(self, target: str) -> nn.Module | None:
         """The trained net of a target, or `None` where it is not finished."""
         path = self.folder / target / "weights.safetensors"
@@ -101,7 +111,7 @@ class Run:
         chosen = self.training_images(target)
         side = max(self.test_preprocessing().resize, self.config.size)
         pixels, read, bad = read_all(chosen, side)
-        data = TrainingSet(pixels, self._targets(read), self._draw(read), len(self.partition.classes))
+        data = TrainingSet(pixels, self._targets(read), self.draw(read), len(self.partition.classes))
         prior = prior_of(data.targets, data.weights, data.classes)
         document = {"images": len(read), "skipped": bad, "prior": dict(zip(self.partition.ids, prior, strict=True))}
         write_atomically(folder / "data.json", json.dumps(document, indent=1).encode())
@@ -119,7 +129,8 @@ class Run:
             raise TrainingError(f"{lost.label!r} lies in no training class; use preset reference")
         return np.array([index[c] for c in classes if c is not None], np.int64)
 
-    def _draw(self, images: Sequence[LabelledImage]) -> npt.NDArray[np.float64]:
+    def draw(self, images: Sequence[LabelledImage]) -> npt.NDArray[np.float64]:
+        """Probability of each image to be drawn for a batch; sums to 1."""
         taxonomy, level = self.partition.taxonomy, self.config.balance_level
         groups = [taxonomy.ancestor_at(i.label, level) or i.label for i in images]
         return draw_weights(groups, self.config.balance_power)
@@ -148,8 +159,7 @@ class Run:
         if not read:
             return
         rows = predict(net, pixels, preprocessing)
-        path = self.folder / ("validation.csv" if target == FINAL else f"{target}/evidence.csv")
-        write_atomically(path, evidence_csv(read, rows, self.partition.ids))
+        write_atomically(self._evidence_path(target), evidence_csv(read, rows, self.partition.ids))
 
 
 def prior_of(targets: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], classes: int) -> list[float]:
@@ -177,7 +187,33 @@ def read_evidence(path: Path) -> tuple[list[tuple[str, str, str]], npt.NDArray[n
     return keys, np.array([[float(v) for v in r[3:]] for r in rows]), tuple(header[3:])
 
 
-def read_split(path: Path) -> Split:
-    """The split that a run wrote."""
-    raw: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+def read_data(folder: Path) -> dict[str, Any]:
+    """What a target was trained on: number of images, ids of those skipped, and the prior by class."""
+    return _read_json(folder / "data.json")
+
+
+def read_split(folder: Path) -> Split:
+    """The split of a run's folder. Raises `TrainingError` where the folder holds no run."""
+    raw = _read_json(folder / "split.json")
     return Split(raw["part"], raw["fold"], raw["folds"], raw["seed"])
+
+
+def open_run(folder: Path, taxonomy: Taxonomy, images: Sequence[LabelledImage]) -> Run:
+    """The run that a folder holds, over the images of its cohorts.
+
+    Raises `TrainingError` where the folder holds no run or the images are not those of its cohorts.
+    """
+    raw = _read_json(folder / "run.json")
+    config = TrainingConfig.model_validate(raw["config"])
+    chosen = tuple(i for i in images if i.modality == config.modality)
+    if dict(Counter(i.cohort for i in chosen)) != raw["cohorts"]:
+        raise TrainingError(f"{folder.name} was trained on other data: {raw['cohorts']}; give those cohorts")
+    return Run(folder, config, Partition.from_dict(taxonomy, raw["partition"]), read_split(folder), chosen)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        raw: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path.parent.name} holds no training run ({path.name} cannot be read)") from error
+    return raw

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,6 +147,17 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
     return bytes(changed)
 
 
+def resealed(data: bytes) -> bytes:
+    """A PNG whose checksums are made to fit, so that Pillow and zlib meet what is wrong inside."""
+    sealed, position = bytearray(data), 8
+    while position + 12 <= len(data):
+        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
+        if end <= len(data):
+            sealed[end - 4 : end] = struct.pack(">I", zlib.crc32(data[position + 4 : end - 4]))
+        position = end
+    return bytes(sealed)
+
+
 def same(one: DecodedImage, other: DecodedImage) -> bool:
     return bool(np.array_equal(one.pixels, other.pixels)) and one.notes == other.notes
 
@@ -183,7 +195,8 @@ def test_each_format_decodes_to_the_pixels_that_pillow_sees(read: Reader, kind: 
 
 def test_pixels_are_uint8_rgb_and_read_only(read: Reader) -> None:
     pixels = read(encode(photo(), "png")).pixels
-    assert (pixels.dtype, pixels.shape) == (np.uint8, (80, 96, 3))
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (80, 96, 3)
     assert not pixels.flags.writeable
     with pytest.raises(ValueError, match="WRITEABLE"):
         pixels.setflags(write=True)
@@ -194,11 +207,8 @@ def test_decoded_image_copies_a_writable_array_and_refuses_other_shapes() -> Non
     image = DecodedImage(array, "PNG")
     array[:] = 9
     assert image.pixels.max() == 0
-    for wrong in (
-        np.zeros((64, 64), np.uint8),
-        np.zeros((64, 64, 3), np.float32),
-        np.zeros((0, 9, 3), np.uint8),
-    ):
+    for shape, kind in (((64, 64), np.uint8), ((64, 64, 3), np.float32), ((0, 9, 3), np.uint8)):
+        wrong: Any = np.zeros(shape, kind)
         with pytest.raises(UnsupportedPixels, match="uint8"):
             DecodedImage(wrong, "PNG")
 
@@ -309,7 +319,7 @@ def test_header_claiming_60000_squared_is_refused(read: Reader, kind: str) -> No
         (640, 63, ImageTooSmall, "at least 64"),
     ],
 )
-def test_size_rules_hold_for_every_format(  # noqa: PLR0913
+def test_size_rules_hold_for_every_format(
     read: Reader, kind: str, width: int, height: int, fault: type[DxtreeError], rule: str
 ) -> None:
     with pytest.raises(fault, match=rule):
@@ -498,8 +508,11 @@ def test_switch_for_truncated_images_stays_off_while_threads_overlap(monkeypatch
 
 @pytest.mark.parametrize(
     "fault",
-    [OSError, SyntaxError, ValueError, struct.error, ZeroDivisionError, EOFError, IndexError, OverflowError]
-    + [zlib.error, KeyError, TypeError, AttributeError, RecursionError, UnicodeDecodeError, AssertionError],
+    [
+        *(OSError, SyntaxError, ValueError, struct.error, ZeroDivisionError, EOFError, IndexError),
+        *(OverflowError, zlib.error, KeyError, TypeError, AttributeError, RecursionError),
+        *(UnicodeDecodeError, AssertionError, UserWarning),
+    ],
 )
 def test_whatever_pillow_raises_ends_as_corrupt_image_without_its_words(
     fault: type[Exception], monkeypatch: pytest.MonkeyPatch
@@ -527,7 +540,7 @@ def test_slow_image_times_out_and_the_next_one_decodes() -> None:
         decoder.decode(encode(photo(), "png"))
         first = decoder.worker_pid
         started = time.monotonic()
-        with pytest.raises(DecodeTimeout, match="0.4 s"):
+        with pytest.raises(DecodeTimeout, match=r"0\.4 s"):
             decoder.decode(slow_bmp())
         assert time.monotonic() - started < 2
         assert decoder.decode(encode(photo(), "png")).format == "PNG"
@@ -613,34 +626,43 @@ def test_frame_that_is_none_is_refused(frame: bytes) -> None:
 )
 @settings(max_examples=150, deadline=None)
 def test_any_bytes_behind_a_known_beginning_give_pixels_or_a_typed_error(head: bytes, tail: bytes) -> None:
+    answer(decode, head + tail)
+
+
+def answer(read: Reader, data: bytes) -> type[InputError] | None:
+    """None for a proper image, else the class of the refusal; any other exception fails the test."""
     try:
-        assert decode(head + tail).pixels.dtype == np.uint8
+        image = read(data)
     except InputError as error:
-        assert error.safe_message
+        return type(error)
+    assert image.pixels.dtype == np.uint8
+    assert min(image.pixels.shape[:2]) >= 64
+    return None
 
 
-def mutate_and_decode(decoder: Decoder, rounds: int, seed: int) -> None:
-    originals = [encode(photo(), kind) for kind in ENCODINGS]
+def mutate_and_decode(decoder: Decoder, rounds: int, seed: int) -> set[type[InputError] | None]:
+    originals = {kind: encode(photo(), kind) for kind in ENCODINGS}
     chance = random.Random(seed)
-    for number in range(rounds):
-        try:
-            image = decoder.decode(mutated(originals[number % len(originals)], chance))
-        except InputError as error:
-            assert not isinstance(error, (DecodeTimeout, PathRejected))
-        else:
-            assert image.pixels.ndim == 3
+    answers = set()
+    for _ in range(rounds):
+        for kind, data in originals.items():
+            hostile = mutated(data, chance)
+            answers.add(answer(decoder.decode, resealed(hostile) if kind == "png" else hostile))
+    return answers
 
 
 def test_mutated_files_give_pixels_or_a_typed_error_and_kill_no_worker(decoder: Decoder) -> None:
     decoder.decode(encode(photo(), "png"))
     worker = decoder.worker_pid
-    mutate_and_decode(decoder, 400, seed=11)
+    assert mutate_and_decode(decoder, 60, seed=11) >= {None, CorruptImage, UnsupportedFormat}
     assert decoder.worker_pid == worker
 
 
 @pytest.mark.slow
 def test_five_thousand_mutated_files_give_pixels_or_a_typed_error(decoder: Decoder) -> None:
-    mutate_and_decode(decoder, 5000, seed=12)
+    assert mutate_and_decode(decoder, 5000 // len(ENCODINGS), seed=12).isdisjoint(
+        {DecodeTimeout, PathRejected}
+    )
 
 
 # --- IN-10: frames ---------------------------------------------------------------------------------------
@@ -954,8 +976,10 @@ def test_source_that_is_neither_bytes_nor_path_is_an_input_error(read: Reader, s
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"max_bytes": 0}, {"seconds": float("nan")}, {"max_side": 2.5}, {"min_side": True}, {"max_aspect": "20"}]
-    + [{"seconds": float("inf")}, {"memory_bytes": 1024}],
+    [
+        *({"max_bytes": 0}, {"seconds": float("nan")}, {"seconds": float("inf")}, {"max_side": 2.5}),
+        *({"min_side": True}, {"max_aspect": "20"}, {"memory_bytes": 1024}),
+    ],
 )
 def test_limit_that_is_no_bound_is_an_input_error(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):

@@ -12,10 +12,6 @@ from safetensors.torch import load_file
 from torch import nn
 
 from core.errors import ContractError, TrainingError, UnsafeFormat, did_you_mean
-from modalities.cnn.preprocess import Preprocessing
-
-SCALED_TO_ONE = (0.5, 0.5, 0.5)
-"""Mean and std that take [0, 1] to [-1, 1]: what Inception was trained with."""
 
 
 def architectures() -> tuple[str, ...]:
@@ -70,15 +66,6 @@ def prepare_input(net: nn.Module) -> None:
     """Switches off the second scaling inside Inception and GoogLeNet: preprocessing does it, once."""
     if hasattr(net, "transform_input"):
         net.transform_input = False  # type: ignore[assignment]
-
-
-def default_preprocessing(architecture: str, size: int | None = None) -> Preprocessing:
-    """What the architecture's published weights were trained with, at `size` pixels where given."""
-    if architecture in ("inception_v3", "googlenet"):
-        side = size or (299 if architecture == "inception_v3" else 224)
-        return Preprocessing(side, round(side / 0.875), SCALED_TO_ONE, SCALED_TO_ONE)
-    side = size or 224
-    return Preprocessing(side, round(side / 0.875))
 
 
 def logits(net: nn.Module, images: torch.Tensor) -> torch.Tensor:

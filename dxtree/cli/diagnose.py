@@ -1,0 +1,93 @@
+"""`dxtree diagnose`: one lesion's images and metadata in, a diagnosis on the tree out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dxtree.cli.options import (
+    JsonOption,
+    ModelsOption,
+    PluginOption,
+    existing,
+    models_of,
+    print_json,
+    registry_of,
+)
+
+if TYPE_CHECKING:
+    from core.case import Case
+
+
+def diagnose(
+    image: Annotated[
+        list[str] | None, typer.Option(help="MODALITY=FILE, such as dermoscopy=lesion.jpg. Repeatable.")
+    ] = None,
+    age: Annotated[str | None, typer.Option(help="Age in years. Leave out what is not known.")] = None,
+    sex: Annotated[str | None, typer.Option(help="female or male.")] = None,
+    site: Annotated[str | None, typer.Option(help="Where the lesion is, such as back or head_neck.")] = None,
+    case: Annotated[
+        Path | None, typer.Option(help="A case as JSON, in place of the options above; paths beside the file.")
+    ] = None,
+    fuser: Annotated[str | None, typer.Option(help="How to fuse; default: the model set's own.")] = None,
+    engine: Annotated[str, typer.Option(help="auto, onnxruntime or torch.")] = "auto",
+    strict: Annotated[bool, typer.Option(help="Fail when any modality fails, in place of a partial answer.")] = False,
+    models: ModelsOption = None,
+    plugin: PluginOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Diagnose one lesion. For research use only; not a medical device."""
+    from plugins.assembly import assemble
+
+    asked = read_case(case) if case is not None else case_of(image or [], age, sex, site)
+    registry = registry_of(plugin)
+    pipeline = assemble(registry, models_of(registry, models), fuser=fuser, engine=engine)
+    answer = pipeline.diagnose(asked, strict=strict)
+    if json:
+        print_json(answer.to_dict())
+    else:
+        from dxtree.cli.show import show_diagnosis
+
+        show_diagnosis(answer)
+
+
+def case_of(images: list[str], age: str | None, sex: str | None, site: str | None) -> Case:
+    """A case from the options' texts. Raises `CaseError` or `MetadataError`."""
+    from core.case import Case, ImageInput, PatientMetadata
+    from core.errors import CaseError, MetadataError
+
+    given = []
+    for text in images:
+        modality, separator, path = text.partition("=")
+        if not separator or not modality or not path:
+            raise CaseError("an image is given as MODALITY=FILE, such as dermoscopy=lesion.jpg")
+        given.append(ImageInput(modality=modality, path=Path(path)))
+    if not given:
+        raise CaseError("give at least one --image MODALITY=FILE, or a --case")
+    known: dict[str, Any] = {"sex": sex, "site": site}
+    if age is not None:
+        try:
+            known["age_years"] = None if age == "unknown" else float(age)
+        except ValueError:
+            raise MetadataError("age must be a number from 0 to 120 in years, or be left out") from None
+    return Case(images=tuple(given), patient=PatientMetadata(**known))
+
+
+def read_case(path: Path) -> Case:
+    """A case from JSON; relative image paths start at the file's folder. Raises `CaseError`."""
+    import json
+
+    from core.case import Case
+    from core.errors import CaseError
+
+    try:
+        raw = json.loads(existing(path, "the case file").read_text("utf-8-sig"))
+    except (OSError, ValueError):
+        raise CaseError("the case file is no JSON in UTF-8") from None
+    if isinstance(raw, dict) and isinstance(raw.get("images"), list):
+        for image in raw["images"]:
+            if isinstance(image, dict) and isinstance(image.get("path"), str):
+                image["path"] = str(path.parent / image["path"])
+    return Case.model_validate(raw)

@@ -1,0 +1,47 @@
+"""The command line: what commands are there, and how does a fault end?
+
+Exit codes: 0 done; 1 a fault of dxtree; 2 the input or an option is at fault; 3 a model, bundle or plugin cannot
+be used; 4 a training run cannot go on (full disk); 5 the loss is not finite; 6 the run is locked; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from core.errors import DxtreeError
+from dxtree.cli import demo, diagnose, doctor, evaluate, fit_fusion, models, partition, plugins, train
+
+app = typer.Typer(
+    name="dxtree",
+    help="Diagnosis on a disease tree from several images of one lesion and the patient's metadata. "
+    "For research use only; not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(demo.demo)
+app.command("diagnose")(diagnose.diagnose)
+app.command("partition")(partition.partition)
+app.command("train")(train.train)
+app.command("fit-fusion")(fit_fusion.fit_fusion)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(plugins.app, name="plugins")
+app.command("models")(models.models)
+app.command("doctor")(doctor.doctor)
+
+
+def run() -> None:
+    """Runs the command line. A typed fault is one line on standard error and its own exit code."""
+    try:
+        app()
+    except DxtreeError as error:
+        print(f"error: {error.safe_message}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("interrupted; what was saved is whole, the same command resumes", file=sys.stderr)  # noqa: T201
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        raise SystemExit(0) from None

@@ -1,0 +1,58 @@
+"""Options that several commands share, and how they become objects. Heavy imports wait for the call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from plugins.model_set import ModelSet
+    from plugins.registry import Registry
+
+PluginOption = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="A one-file plugin, or the name of an installed one. Repeatable."),
+]
+ModelsOption = Annotated[
+    str | None,
+    typer.Option("--models", help="Name or folder of a model set. Default: the one trained on real lesions."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+CohortOption = Annotated[
+    list[str],
+    typer.Option("--cohort", help="NAME=FOLDER, such as milk10k=data/milk10k. Repeatable."),
+]
+
+
+def registry_of(plugin: list[str] | None) -> Registry:
+    """Built-in plugins and those of the environment and the options."""
+    from plugins.assembly import load_registry
+    from plugins.config import Settings
+
+    return load_registry(Settings.from_environment().with_plugins(tuple(plugin or ())))
+
+
+def models_of(registry: Registry, models: str | None) -> ModelSet:
+    """The model set of the option, of the environment, or the shipped one."""
+    from plugins.assembly import find_model_set
+    from plugins.config import Settings
+
+    return find_model_set(registry, models or Settings.from_environment().models)
+
+
+def print_json(document: object) -> None:
+    """One JSON document on standard output; a number that is not finite is an error, never NaN."""
+    import json
+
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def existing(path: Path, what: str) -> Path:
+    """The path itself. Raises `PathRejected` where nothing is there."""
+    from core.errors import PathRejected
+
+    if not path.exists():
+        raise PathRejected(f"{what} does not exist")
+    return path

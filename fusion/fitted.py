@@ -1,0 +1,143 @@
+"""What do all fitted fusers share? The rules of `fuse`, and a manifest that says what they were fitted for.
+
+A fuser of its own kind is a `Scorer`; `FittedFuser` puts the common rules around it, so that no kind can
+forget one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.case import FIELDS, PatientMetadata
+from core.errors import BundleError, ContractError
+from core.manifest import Bundle
+from core.partition import Partition
+from core.probabilities import LeafProbabilities
+from core.protocols import Evidence
+from core.tree import FloatArray
+from fusion.evidence import in_order
+
+KIND = "fuser"
+"""The manifest's `kind`."""
+
+
+class Scorer(Protocol):
+    """The part of a fitted fuser that was learned.
+
+    `logits` gets evidence sorted by modality, at least one, and a patient in whom only the fuser's fields
+    may be known; it answers with one finite log weight a class, up to a constant.
+    """
+
+    def logits(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> FloatArray: ...
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a fuser was fitted for. `fields` are those known in at least one lesion of the fit."""
+
+    name: str
+    modalities: tuple[str, ...]
+    fields: tuple[str, ...]
+    temperature: float
+
+
+@dataclass(frozen=True)
+class FittedFuser:
+    """A fuser as `core.protocols.Fuser` asks for it.
+
+    Any subset of the modalities, at least one, and of the fields is legal. With one modality and no field
+    that is known and used the answer is that modality's probabilities, to the bit. `open_ended` says that
+    the scorer has an answer for modalities it was not fitted for.
+    """
+
+    partition: Partition
+    contract: Contract
+    scorer: Scorer
+    provenance: Mapping[str, str]
+    open_ended: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.contract.name
+
+    def used(self, patient: PatientMetadata) -> tuple[str, ...]:
+        """The metadata fields that are known and that the fuser was fitted for."""
+        return tuple(f for f in patient.known() if f in self.contract.fields)
+
+    def fuse(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> LeafProbabilities:
+        """Probabilities of the training classes given everything.
+
+        Raises `ContractError` as `in_order` does, and for a modality that the fuser was not fitted for
+        unless it is open-ended; `NonFiniteOutput` where the scorer fails.
+        """
+        ordered = in_order(evidence, self.partition)
+        used = self.used(patient)
+        if len(ordered) == 1 and not used:
+            return ordered[0].probabilities
+        foreign = [e.modality for e in ordered if e.modality not in self.contract.modalities]
+        if foreign and not self.open_ended:
+            raise ContractError(
+                f"the {self.name} fuser was not fitted for modality {foreign[0]!r}, only for "
+                f"{', '.join(self.contract.modalities)}; fit it anew with dxtree fit-fusion"
+            )
+        logits = self.scorer.logits(ordered, restricted(patient, used))
+        return LeafProbabilities.from_logits(self.partition.ids, logits / self.contract.temperature)
+
+
+def restricted(patient: PatientMetadata, fields: Sequence[str]) -> PatientMetadata:
+    """The patient with every other field not known."""
+    if set(patient.known()) <= set(fields):
+        return patient
+    return patient.model_copy(update={f: None for f in FIELDS if f not in fields})
+
+
+def read_contract(name: str, partition: Partition, bundle: Bundle | None) -> tuple[Contract, Bundle]:
+    """Checks that a bundle is this fuser's and belongs to the partition, before any file of it is parsed.
+
+    Raises `BundleError` where there is no bundle and `ContractError` for another kind, fuser, partition,
+    class list or a contract out of range.
+    """
+    if bundle is None:
+        raise BundleError(f"the {name} fuser learns from cases and needs its bundle: run dxtree fit-fusion")
+    for key, wanted in (("kind", KIND), ("fuser", name)):
+        found = bundle.require(key, str)
+        if found != wanted:
+            raise ContractError(f"the bundle's {key!r} is {found!r}; the {name} fuser needs {wanted!r}")
+    same = bundle.require("partition", str) == partition.fingerprint
+    if not same or tuple(bundle.require("classes", list)) != partition.ids:
+        raise ContractError(
+            f"the bundle of the {name} fuser belongs to other training classes than partition "
+            f"{partition.fingerprint[:12]}; fit it anew with dxtree fit-fusion"
+        )
+    modalities = _texts(bundle, "modalities")
+    fields = _texts(bundle, "fields")
+    temperature = bundle.require("temperature", float)
+    unknown = sorted(set(fields) - set(FIELDS))
+    if not modalities or list(modalities) != sorted(set(modalities)) or unknown:
+        raise ContractError(f"the bundle of the {name} fuser names its modalities or fields wrongly")
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise ContractError(f"the temperature of the {name} fuser must be a finite number > 0")
+    return Contract(name, modalities, fields, temperature), bundle
+
+
+def provenance(bundle: Bundle) -> dict[str, str]:
+    """What an answer says about the fuser that made it."""
+    told = {k: str(bundle.manifest[k]) for k in ("lesions", "licence") if k in bundle.manifest}
+    return {"digest": bundle.digest, **told}
+
+
+def content(bundle: Bundle, file: str) -> bytes:
+    """The checked bytes of a file. Raises `ContractError` where the manifest does not list it."""
+    if file not in bundle.files:
+        raise ContractError(f"the bundle of the {bundle.manifest.get('fuser')} fuser lacks {file!r}")
+    return bundle.files[file]
+
+
+def _texts(bundle: Bundle, key: str) -> tuple[str, ...]:
+    values = bundle.require(key, list)
+    if not all(isinstance(v, str) for v in values):
+        raise ContractError(f"the bundle's manifest needs {key!r} as a list of texts")
+    return tuple(values)

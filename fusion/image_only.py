@@ -1,0 +1,47 @@
+"""What do the images say without the patient? The arithmetic mean over the modalities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.case import PatientMetadata
+from core.errors import BundleError
+from core.manifest import Bundle
+from core.partition import Partition
+from core.pipeline import mean
+from core.probabilities import LeafProbabilities
+from core.protocols import Evidence
+from fusion.evidence import in_order
+
+NAME = "image_only"
+
+
+@dataclass(frozen=True)
+class ImageOnly:
+    """Every modality counts the same, however many images it has; metadata is ignored."""
+
+    partition: Partition
+
+    @property
+    def name(self) -> str:
+        return NAME
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        return {"rule": "arithmetic mean over modalities"}
+
+    def fuse(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> LeafProbabilities:
+        """The mean; of one modality, its probabilities to the bit. Errors are those of `in_order`."""
+        return mean(e.probabilities for e in in_order(evidence, self.partition))
+
+    def used(self, patient: PatientMetadata) -> tuple[str, ...]:
+        """Nothing, whatever is known."""
+        return ()
+
+
+def load(partition: Partition, bundle: Bundle | None) -> ImageOnly:
+    """The fuser itself. Raises `BundleError` where a bundle is given: there is nothing to read from one."""
+    if bundle is not None:
+        raise BundleError(f"the {NAME} fuser learns nothing and takes no bundle")
+    return ImageOnly(partition)

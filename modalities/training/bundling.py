@@ -1,0 +1,118 @@
+"""How does a finished run become a model bundle that runs without torch?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torchvision
+from scipy.optimize import minimize_scalar
+
+from core.cohort import TRAINING, VALIDATION
+from core.errors import TrainingError
+from core.manifest import Bundle, read_bundle, write_bundle
+from modalities.cnn.gate import Gate, describe
+from modalities.cnn.graph import export
+from modalities.cnn.model import GRAPH
+from modalities.training.data import read_all
+from modalities.training.run import FINAL, Run, read_data, read_evidence
+from plugins.model_set import MODALITY_MANIFEST
+
+GATE_SAMPLE = 2000
+"""At most this many images of each part are described for the gate."""
+
+
+def make_bundle(run: Run, folder: Path, about: Mapping[str, Any], texts: Mapping[str, bytes]) -> Bundle:
+    """Exports the final net, calibrates it on out-of-fold logits and writes the bundle.
+
+    `about` enters the manifest (name, licence ...), `texts` are files such as the model card. Raises
+    `TrainingError` where a target of the run is not finished.
+    """
+    net = run.finished(FINAL)
+    if net is None:
+        raise TrainingError(f"the final net of {run.folder.name} is not trained yet")
+    preprocessing = run.test_preprocessing()
+    graph, shared = export(net, preprocessing.size)
+    data = read_data(run.folder / FINAL)
+    taxonomy = run.partition.taxonomy
+    manifest = {
+        "kind": "modality",
+        "modality": run.config.modality,
+        **about,
+        "architecture": run.config.architecture,
+        "taxonomy_name": taxonomy.name,
+        "taxonomy": taxonomy.fingerprint,
+        "partition": run.partition.fingerprint,
+        "classes": list(run.partition.ids),
+        "prior": data["prior"],
+        "preprocessing": preprocessing.to_dict(),
+        "temperature": temperature_of(run),
+        "gate": _gate(run).to_dict(),
+        "shared_parameters": shared,
+        "training": {
+            "config": run.config.model_dump(mode="json"),
+            "images": data["images"],
+            "skipped": data["skipped"],
+            "split_seed": run.split.seed,
+            "folds": run.split.folds,
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+        },
+    }
+    write_bundle(folder, MODALITY_MANIFEST, manifest, {GRAPH: graph, **texts})
+    return read_bundle(folder, MODALITY_MANIFEST)
+
+
+def temperature_of(run: Run) -> float:
+    """The temperature that minimises the cross-entropy of out-of-fold logits (Guo et al. 2017).
+
+    Images weigh as they were drawn in training, so that it fits the prior that the bundle states.
+    """
+    rows, targets, weights = out_of_fold(run)
+    found = minimize_scalar(
+        lambda log_t: _cross_entropy(rows / np.exp(log_t), targets, weights), bounds=(-2, 2), method="bounded"
+    )
+    return round(float(np.exp(found.x)), 4)
+
+
+def out_of_fold(
+    run: Run,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Logits N x classes, classes as indices and draw weights of all training images, from nets that did
+    not see them. Raises `TrainingError` where a fold is not finished."""
+    by_image = {i.image: i for i in run.split.select(run.images, TRAINING)}
+    index = {name: k for k, name in enumerate(run.partition.ids)}
+    logits, found = [], []
+    for target in run.targets()[1:]:
+        path = run.folder / target / "evidence.csv"
+        if not path.is_file():
+            raise TrainingError(f"{target} of {run.folder.name} is not trained yet; calibration needs it")
+        keys, rows, _ = read_evidence(path)
+        logits.append(rows)
+        found += [by_image[image] for image, _, _ in keys]
+    classes = [index[str(run.partition.class_of(i.label))] for i in found]
+    return np.concatenate(logits), np.array(classes, np.int64), run.draw(found)
+
+
+def _cross_entropy(
+    logits: npt.NDArray[np.float64], targets: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]
+) -> float:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted[np.arange(len(targets)), targets] - np.log(np.exp(shifted).sum(axis=1))
+    return float(-(weights * log_p).sum() / weights.sum())
+
+
+def _gate(run: Run) -> Gate:
+    preprocessing = run.test_preprocessing()
+    described = []
+    for part in (TRAINING, VALIDATION):
+        chosen = run.split.select(run.images, part)
+        step = max(1, len(chosen) // GATE_SAMPLE)
+        pixels, _, _ = read_all(chosen[::step], preprocessing.resize)
+        described.append([describe(preprocessing.square(p)) for p in pixels])
+    training, validation = described
+    return Gate.fit(training, validation or training)

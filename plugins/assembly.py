@@ -1,0 +1,130 @@
+"""How do a model set and the plugins become a pipeline?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+
+from core.errors import BundleError, PluginContractError
+from core.pipeline import Pipeline
+from core.protocols import Fuser, ModalityModel
+from plugins.config import Settings
+from plugins.manager import PluginManager
+from plugins.model_set import MANIFEST, ModelSet
+from plugins.registry import Registry, guarded
+from plugins.specs import ModalitySpec, ModelRequest
+
+DEFAULT_SET = "default"
+
+
+def load_registry(settings: Settings | None = None) -> Registry:
+    """Loads the built-in plugins and those that the settings switch on."""
+    chosen = settings or Settings.from_environment()
+    manager = PluginManager()
+    manager.load_entry_points(chosen.names())
+    for file in chosen.files():
+        manager.load_file(file)
+    return Registry.of(manager)
+
+
+def find_model_set(registry: Registry, name_or_folder: str | None = None) -> ModelSet:
+    """The shipped set, the set of a name, or the one in a folder. Raises `PluginError` or `BundleError`."""
+    wanted = name_or_folder or DEFAULT_SET
+    if (Path(wanted) / MANIFEST).is_file():
+        return ModelSet.open(Path(wanted))
+    if Path(wanted).is_dir():
+        raise BundleError(f"the folder {Path(wanted).name!r} holds no {MANIFEST}; it is no model set")
+    return ModelSet.open(registry.model_sets.get(wanted).folder)
+
+
+def assemble(
+    registry: Registry, models: ModelSet, *, fuser: str | None = None, engine: str = "auto"
+) -> Pipeline:
+    """A pipeline of every modality that the set has a bundle for or that brings its own model.
+
+    `fuser` names one of the set's fitted fusers or one that needs no fitting; without it the set's
+    default is taken; `engine` goes to every modality. Models are loaded when a case first needs them, once, whichever thread asks.
+    """
+    partition = models.partition
+    specs = (registry.modalities.get(name) for name in registry.modalities.names())
+    loaders = {s.name: _once(_modality_loader(s, models, engine)) for s in specs if _offered(s, models)}
+    for name, clash in registry.modalities.clashes.items():
+        loaders[name] = _raising(clash)
+    return Pipeline(
+        partition=partition,
+        models=loaders,
+        fuser=load_fuser(registry, models, fuser or models.default_fuser),
+        observers=registry.manager.observers(),
+        provenance={
+            "model_set": models.bundle.manifest.get("name", models.folder.name),
+            "digest": models.bundle.digest,
+            "demonstration": bool(models.bundle.manifest.get("demonstration", False)),
+            "taxonomy": partition.taxonomy.name,
+            "partition": partition.fingerprint,
+            "plugins": [s.name for s in registry.manager.statuses if s.state == "ok" and not s.built_in],
+        },
+    )
+
+
+def load_fuser(registry: Registry, models: ModelSet, name: str) -> Fuser:
+    """A fuser by name, fitted where it needs fitting. Raises `BundleError` where the set did not fit it."""
+    spec = registry.fusers.get(name)
+    bundle = models.fuser_bundle(name)
+    if bundle is None and spec.fit is not None:
+        fitted = ", ".join(sorted(models.fusers)) or "none"
+        raise BundleError(f"this model set holds no fitted {name!r}; fitted are: {fitted}. See dxtree fit-fusion")
+    fuser = guarded(f"fuser {name!r}", lambda: spec.load(models.partition, bundle))
+    if not isinstance(fuser, Fuser):
+        raise PluginContractError(f"fuser {name!r} loaded something that is no fuser")
+    return fuser
+
+
+def usable_fusers(registry: Registry, models: ModelSet) -> tuple[str, ...]:
+    """Names of the fusers that this set can be used with: the fitted ones and those that need no fitting."""
+    names = registry.fusers.names()
+    return tuple(n for n in names if n in models.fusers or registry.fusers.get(n).fit is None)
+
+
+def default_pipeline() -> Pipeline:
+    """What `core.diagnose(case)` uses: the shipped models, or those that the environment names."""
+    settings = Settings.from_environment()
+    registry = load_registry(settings)
+    return assemble(registry, find_model_set(registry, settings.models))
+
+
+def _offered(spec: ModalitySpec, models: ModelSet) -> bool:
+    return spec.name in models.modalities or not spec.needs_bundle
+
+
+def _modality_loader(spec: ModalitySpec, models: ModelSet, engine: str) -> Callable[[], ModalityModel]:
+    def load() -> ModalityModel:
+        request = ModelRequest(models.partition, models.modality_bundle(spec.name), engine)
+        model = guarded(f"modality {spec.name!r}", lambda: spec.load(request))
+        if not isinstance(model, ModalityModel):
+            raise PluginContractError(f"modality {spec.name!r} loaded something that is no model")
+        if tuple(model.classes) != models.partition.ids:
+            raise PluginContractError(f"modality {spec.name!r} answers with other training classes")
+        return model
+
+    return load
+
+
+def _raising(error: Exception) -> Callable[[], ModalityModel]:
+    def load() -> ModalityModel:
+        raise error
+
+    return load
+
+
+def _once(load: Callable[[], ModalityModel]) -> Callable[[], ModalityModel]:
+    lock, kept = Lock(), []  # type: ignore[var-annotated]
+
+    def loaded() -> ModalityModel:
+        with lock:
+            if not kept:
+                kept.append(load())
+            model: ModalityModel = kept[0]
+            return model
+
+    return loaded

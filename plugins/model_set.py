@@ -1,0 +1,173 @@
+"""Which models belong together? A *model set* is a folder of them::
+
+    SET/pipeline.json      manifest: partition, digest of every bundle below, the default fuser
+    SET/taxonomy.json      the tree
+    SET/partition.json     the training classes
+    SET/lesions.json       hashes of the lesions in each part of the split
+    SET/<modality>/        one bundle each   SET/fusers/<name>/     one bundle each
+
+The manifest of the set names the digest of each bundle's own manifest, which names the sha256 of each of
+its files: no byte can change unnoticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from core.cohort import Split
+from core.errors import ContractError, ManifestMismatch
+from core.manifest import Bundle, read_bundle, write_bundle
+from core.partition import Partition
+from core.taxonomy import Taxonomy
+
+MANIFEST = "pipeline.json"
+MODALITY_MANIFEST = "bundle.json"
+FUSER_MANIFEST = "fuser.json"
+FUSERS = "fusers"
+
+
+@dataclass(frozen=True)
+class ModelSet:
+    """A model set on disk, checked down to the digests of its bundles' manifests."""
+
+    folder: Path
+    bundle: Bundle
+
+    @classmethod
+    def open(cls, folder: Path) -> ModelSet:
+        """Raises what `read_bundle` raises, and `ContractError` where the folder is no model set."""
+        bundle = read_bundle(folder, MANIFEST)
+        if bundle.manifest.get("kind") != "models":
+            raise ContractError(f"{folder.name!r} is not a model set")
+        return cls(folder, bundle)
+
+    @cached_property
+    def partition(self) -> Partition:
+        """The training classes that every model of the set answers with."""
+        try:
+            raw = json.loads(self.bundle.files["taxonomy.json"])
+            classes = json.loads(self.bundle.files["partition.json"])
+        except (KeyError, ValueError) as error:
+            raise ContractError("a model set holds taxonomy.json and partition.json") from error
+        partition = Partition.from_dict(Taxonomy.from_dict(raw), classes)
+        if partition.fingerprint != self.bundle.manifest.get("partition"):
+            raise ContractError("partition.json is not the partition that the model set's manifest names")
+        return partition
+
+    def part_of(self, lesion: str) -> str | None:
+        """The part that a lesion had when the models were trained; `None` for one that they never met.
+
+        The set holds hashes of lesion ids, not the ids.
+        """
+        return self._parts.get(hashed(lesion))
+
+    @cached_property
+    def _parts(self) -> Mapping[str, str]:
+        try:
+            raw = json.loads(self.bundle.files["lesions.json"])
+            return {lesion: part for part, members in raw.items() for lesion in members}
+        except (KeyError, ValueError, AttributeError, TypeError) as error:
+            raise ContractError("a model set holds lesions.json: part to hashes of lesion ids") from error
+
+    @property
+    def modalities(self) -> Mapping[str, str]:
+        """Modality to the digest of its bundle's manifest."""
+        return self.bundle.require("modalities", dict)  # type: ignore[no-any-return]
+
+    @property
+    def fusers(self) -> Mapping[str, str]:
+        """Fitted fuser to the digest of its bundle's manifest."""
+        return self.bundle.require("fusers", dict)  # type: ignore[no-any-return]
+
+    @property
+    def default_fuser(self) -> str:
+        """Name of the fuser that answers unless another is asked for."""
+        return self.bundle.require("default_fuser", str)  # type: ignore[no-any-return]
+
+    def modality_bundle(self, name: str) -> Bundle | None:
+        """The checked bundle of a modality, or `None` where the set has none of this name."""
+        if name not in self.modalities:
+            return None
+        return self._bundle(self.folder / name, MODALITY_MANIFEST, self.modalities[name])
+
+    def fuser_bundle(self, name: str) -> Bundle | None:
+        """The checked bundle of a fitted fuser, or `None` where the set has none of this name."""
+        if name not in self.fusers:
+            return None
+        return self._bundle(self.folder / FUSERS / name, FUSER_MANIFEST, self.fusers[name])
+
+    def contents(self) -> Mapping[str, int]:
+        """Bytes of every file, by its path inside the set."""
+        files = (p for p in sorted(self.folder.rglob("*")) if p.is_file())
+        return {p.relative_to(self.folder).as_posix(): p.stat().st_size for p in files}
+
+    def _bundle(self, folder: Path, manifest: str, digest: str) -> Bundle:
+        bundle = read_bundle(folder, manifest)
+        if bundle.digest != digest:
+            raise ManifestMismatch(f"{folder.name!r} is another bundle than the model set names")
+        return bundle
+
+
+def hashed(lesion: str) -> str:
+    """The first 16 hexadecimal digits of a lesion id's sha256."""
+    return hashlib.sha256(lesion.encode()).hexdigest()[:16]
+
+
+def write_model_set(
+    folder: Path,
+    partition: Partition,
+    split: Split,
+    *,
+    modalities: Mapping[str, Path],
+    fusers: Mapping[str, tuple[Mapping[str, Any], Mapping[str, bytes]]],
+    default_fuser: str,
+    about: Mapping[str, Any],
+    texts: Mapping[str, bytes],
+) -> ModelSet:
+    """Copies modality bundles, writes fusers and the manifest that holds them together, and opens the set.
+
+    `about` enters the manifest (name, licence, demonstration ...), `texts` are files such as the card.
+    """
+    for name, source in modalities.items():
+        bundle = read_bundle(source, MODALITY_MANIFEST)
+        target = folder / name
+        if target.resolve() != source.resolve():
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir(parents=True)
+            for file in (MODALITY_MANIFEST, *bundle.files):
+                shutil.copyfile(source / file, target / file)
+    shutil.rmtree(folder / FUSERS, ignore_errors=True)
+    for name, (manifest, files) in fusers.items():
+        write_bundle(folder / FUSERS / name, FUSER_MANIFEST, manifest, files)
+    document = {
+        "kind": "models",
+        **about,
+        "taxonomy": partition.taxonomy.name,
+        "partition": partition.fingerprint,
+        "modalities": {m: read_bundle(folder / m, MODALITY_MANIFEST).digest for m in sorted(modalities)},
+        "fusers": {f: read_bundle(folder / FUSERS / f, FUSER_MANIFEST).digest for f in sorted(fusers)},
+        "default_fuser": default_fuser,
+    }
+    files = {
+        "taxonomy.json": partition.taxonomy.to_json().encode(),
+        "partition.json": json.dumps(partition.to_dict(), indent=1, ensure_ascii=False).encode(),
+        "lesions.json": _parts_json(split),
+        **texts,
+    }
+    write_bundle(folder, MANIFEST, document, files)
+    return ModelSet.open(folder)
+
+
+def _parts_json(split: Split) -> bytes:
+    parts: dict[str, list[str]] = defaultdict(list)
+    for lesion, part in split.part.items():
+        parts[part].append(hashed(lesion))
+    return json.dumps({part: sorted(members) for part, members in sorted(parts.items())}).encode()
