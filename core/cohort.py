@@ -64,7 +64,8 @@ def lesions(images: Iterable[LabelledImage]) -> list[Lesion]:
         for other in members[1:]:
             if other.label != first.label:
                 raise CohortError(
-                    f"{cohort}: lesion {name} is labelled {first.label!r} and {other.label!r}; one truth is needed"
+                    f"{cohort}: lesion {name} is labelled {first.label!r} and "
+                    f"{other.label!r}; one truth is needed"
                 )
         ordered = tuple(sorted(members, key=lambda i: (i.modality, i.image)))
         found.append(Lesion(name, cohort, first.label, first.official, first.patient, ordered, first.groups))
@@ -97,7 +98,8 @@ class Split:
             return self.part[image.lesion]
         except KeyError:
             raise CohortError(
-                f"lesion {image.lesion} of {image.cohort} is not in the split; make the split over all cohorts"
+                f"lesion {image.lesion} of {image.cohort} is not in the split; "
+                "make the split over all cohorts"
             ) from None
 
 

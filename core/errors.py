@@ -238,9 +238,7 @@ class MissingExtra(DxtreeError):
     exit_code = 3
 
     def __init__(self, needed: str, extra: str) -> None:
-        super().__init__(
-            f"{needed} needs the extra {extra!r}: pip install 'dxtree[{extra}]'"
-        )
+        super().__init__(f"{needed} needs the extra {extra!r}: pip install 'dxtree[{extra}]'")
 
 
 def did_you_mean(value: str, allowed: Iterable[str]) -> str:

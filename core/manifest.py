@@ -49,7 +49,9 @@ def write_bundle(folder: Path, name: str, manifest: Mapping[str, Any], files: Ma
         (folder / file).write_bytes(content)
     hashes = {file: hashlib.sha256(content).hexdigest() for file, content in sorted(files.items())}
     document = {"format": FORMAT, **manifest, "files": hashes}
-    (folder / name).write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+    (folder / name).write_text(
+        json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8"
+    )
 
 
 def read_bundle(folder: Path, name: str) -> Bundle:
@@ -86,7 +88,9 @@ def _checked(folder: Path, file: str, digest: str) -> bytes:
         raise ManifestMismatch(f"{file!r} of {folder.name!r} is missing; fetch the bundle again")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
-        raise ManifestMismatch(f"{file!r} of {folder.name!r} differs from its manifest; fetch the bundle again")
+        raise ManifestMismatch(
+            f"{file!r} of {folder.name!r} differs from its manifest; fetch the bundle again"
+        )
     return content
 
 

@@ -145,7 +145,8 @@ def partition_tree(
     """Cuts the tree into training classes. Linear in the number of nodes; nothing recurses.
 
     `counts` maps a node id to the images *labelled at* that node, in the training part only; a node
-    that is absent has none. An integer array in the order of `taxonomy.ids` does as well. `max_size` is the largest number of images a class should hold (>= 1).
+    that is absent has none. An integer array in the order of `taxonomy.ids` does as well.
+    `max_size` is the largest number of images a class should hold (>= 1).
 
     Raises `PartitionError` for another preset, a maximum below 1, a negative or fractional count;
     `UnknownNode` for a count at a node that does not exist.

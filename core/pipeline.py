@@ -107,27 +107,29 @@ class Pipeline:
     def fuse(self, case: Case, gathered: Gathered) -> Diagnosis:
         """Fuses what was gathered and sums it up the tree."""
         patient = case.patient
-        missing = tuple(m for m in self.models if m not in {e.modality for e in gathered.evidence})
-        missing += tuple(f for f in FIELDS if getattr(patient, f) is None)
-        common = {
-            "case_id": case.id,
-            "evidence": gathered.evidence,
-            "fuser": self.fuser.name,
-            "missing": missing,
-            "modalities_failed": {m: e.code for m, e in gathered.failed.items()},
-            "provenance": {**self.provenance, "fuser": dict(self.fuser.provenance)},
-        }
-        if not gathered.evidence:
-            return Diagnosis(
-                status="abstained", tree=None, leaf=None, used=(), notices=gathered.notices, **common
-            )  # type: ignore[arg-type]
-        leaf = self._fused(gathered.evidence, patient)
-        tree = TreeProbabilities(self.sums, leaf)
-        status, doubt = self._status(tree, gathered)
-        used = (*(e.modality for e in gathered.evidence), *self.fuser.used(patient))
+        missing = [m for m in self.models if m not in {e.modality for e in gathered.evidence}]
+        missing += [f for f in FIELDS if getattr(patient, f) is None]
+        tree: TreeProbabilities | None = None
+        status: Status = "abstained"
+        doubt: tuple[Notice, ...] = ()
+        used: tuple[str, ...] = ()
+        if gathered.evidence:
+            tree = TreeProbabilities(self.sums, self._fused(gathered.evidence, patient))
+            status, doubt = self._status(tree, gathered)
+            used = (*(e.modality for e in gathered.evidence), *self.fuser.used(patient))
         return Diagnosis(
-            status=status, tree=tree, leaf=leaf, used=used, notices=(*gathered.notices, *doubt), **common
-        )  # type: ignore[arg-type]
+            case_id=case.id,
+            status=status,
+            tree=tree,
+            leaf=tree.leaf if tree else None,
+            evidence=gathered.evidence,
+            fuser=self.fuser.name,
+            used=used,
+            missing=tuple(missing),
+            notices=(*gathered.notices, *doubt),
+            modalities_failed={m: e.code for m, e in gathered.failed.items()},
+            provenance={**self.provenance, "fuser": dict(self.fuser.provenance)},
+        )
 
     def _model(self, modality: str) -> Callable[[], ModalityModel]:
         try:
@@ -147,7 +149,9 @@ class Pipeline:
     def _status(self, tree: TreeProbabilities, gathered: Gathered) -> tuple[Status, tuple[Notice, ...]]:
         best = max(tree.level(1).values())
         if best < self.abstain_below:
-            text = f"no first-level group reaches {self.abstain_below:.0%}; the numbers are shown for study only"
+            text = (
+                f"no first-level group reaches {self.abstain_below:.0%}; the numbers are shown for study only"
+            )
             return "abstained", (Notice("LowConfidence", text),)
         left_out = gathered.failed or any(n.code == LEFT_OUT for n in gathered.notices)
         return ("partial" if left_out else "complete"), ()

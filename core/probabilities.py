@@ -88,7 +88,7 @@ class TreeProbabilities:
     @cached_property
     def _table(self) -> FloatArray:
         values = self.leaf.values[None, :]
-        return np.concatenate([values, self.sums.inner(values)], axis=1)[0]
+        return np.asarray(np.concatenate([values, self.sums.inner(values)], axis=1)[0])
 
     def __getitem__(self, node: str) -> float:
         """P(node). Raises `UnknownNode`, or `BelowTrainingClass` where nothing can be read there."""

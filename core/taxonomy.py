@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -197,7 +198,9 @@ class Taxonomy:
         try:
             return cls.from_dict(json.loads(Path(source).read_text("utf-8-sig")))
         except ValueError as error:
-            raise TaxonomyError(f"{Path(source).name} is no JSON in UTF-8 ({type(error).__name__})") from error
+            raise TaxonomyError(
+                f"{Path(source).name} is no JSON in UTF-8 ({type(error).__name__})"
+            ) from error
 
     @classmethod
     def from_dict(cls, raw: Any) -> Taxonomy:
@@ -213,8 +216,7 @@ class Taxonomy:
                 f"this one cannot be read ({type(error).__name__}: {error})"
             ) from error
         if len(parents) != len(nodes):
-            seen: set[str] = set()
-            twice = next(n["id"] for n in nodes if n["id"] in seen or seen.add(n["id"]))
+            twice = next(i for i, k in Counter(n["id"] for n in nodes).items() if k > 1)
             raise TaxonomyError(f"node id {twice!r} stands twice in the file; ids are unique")
         return cls(name, parents, names)
 
@@ -286,9 +288,7 @@ def _levels(row: Sequence[str], width: int, where: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def _preorder(
-    ids: Sequence[str], parents: Mapping[str, str | None]
-) -> tuple[list[int], IntArray, IntArray]:
+def _preorder(ids: Sequence[str], parents: Mapping[str, str | None]) -> tuple[list[int], IntArray, IntArray]:
     """Original indices in depth-first preorder, with depth and parent position. Linear, no recursion."""
     index = {node: i for i, node in enumerate(ids)}
     children: list[list[int]] = [[] for _ in ids]

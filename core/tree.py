@@ -139,8 +139,8 @@ class TreeSums:
             below = [table[c] for c in self.partition.taxonomy.children(node) if c in table]
             if node in residual:
                 below.append(np.asarray(values[:, residual[node]], np.float64))
-            if below and self._columns[node] >= len(self.partition.classes):
-                if np.abs(total - np.sum(below, axis=0)).max() > TOLERANCE:
-                    raise IncoherentOutput(f"the children of {node!r} do not sum to it")
+            inner = self._columns[node] >= len(self.partition.classes)
+            if inner and np.abs(total - np.sum(below, axis=0)).max() > TOLERANCE:
+                raise IncoherentOutput(f"the children of {node!r} do not sum to it")
         if np.abs(table[self.partition.taxonomy.root] - 1).max() > TOLERANCE:
             raise IncoherentOutput("the root is not 1")

@@ -49,7 +49,9 @@ def _packages() -> Iterator[Finding]:
         try:
             yield Finding(name, "ok", version(name))
         except PackageNotFoundError:
-            yield Finding(name, "note", f"not installed; needed for training only: pip install 'dxtree[{extra}]'")
+            yield Finding(
+                name, "note", f"not installed; needed for training only: pip install 'dxtree[{extra}]'"
+            )
 
 
 def _claimed_twice() -> Iterator[Finding]:
@@ -73,9 +75,13 @@ def _unsafe_environment() -> Iterator[Finding]:
 def _plugins(registry: Registry) -> Iterator[Finding]:
     for status in registry.manager.statuses:
         if status.state == "failed":
-            yield Finding(f"plugin {status.name}", "broken", status.cause.safe_message if status.cause else "")
+            yield Finding(
+                f"plugin {status.name}", "broken", status.cause.safe_message if status.cause else ""
+            )
     working = [s.name for s in registry.manager.statuses if s.state == "ok"]
-    yield Finding("plugins", "ok" if working else "broken", ", ".join(working) or "none works; reinstall dxtree")
+    yield Finding(
+        "plugins", "ok" if working else "broken", ", ".join(working) or "none works; reinstall dxtree"
+    )
 
 
 def _models(registry: Registry) -> Iterator[Finding]:
@@ -87,6 +93,8 @@ def _models(registry: Registry) -> Iterator[Finding]:
             for fuser in found.fusers:
                 found.fuser_bundle(fuser)
             size = sum(found.contents().values()) / 1e6
-            yield Finding(f"model set {name}", "ok", f"whole, {size:.1f} MB, {', '.join(sorted(found.modalities))}")
+            yield Finding(
+                f"model set {name}", "ok", f"whole, {size:.1f} MB, {', '.join(sorted(found.modalities))}"
+            )
         except DxtreeError as error:
             yield Finding(f"model set {name}", "broken", error.safe_message)

@@ -60,7 +60,9 @@ def _read_fold(run: Run, target: str, temperature: float, found: ByImage) -> Non
     if not path.is_file():
         raise TrainingError(f"{target} of {run.folder.name} is not trained yet")
     keys, logits, classes = read_evidence(path)
-    prior = LeafProbabilities.from_weights(classes, [read_data(run.folder / target)["prior"][c] for c in classes])
+    prior = LeafProbabilities.from_weights(
+        classes, [read_data(run.folder / target)["prior"][c] for c in classes]
+    )
     for (image, _, cohort), row in zip(keys, logits, strict=True):
         answer = LeafProbabilities.from_logits(classes, row / temperature)
         found[cohort, image][run.config.modality] = (answer, prior)

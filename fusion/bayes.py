@@ -9,6 +9,7 @@ They are not independent, and the weights say how much: two views of one lesion 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,9 @@ from core.protocols import Evidence
 from core.tree import FloatArray
 from fusion.calibration import fit_temperature, log_softmax, loss
 from fusion.features import site_nodes
-from fusion.fitted import FittedFuser, content, provenance, read_contract
+from fusion.fitted import Contract, FittedFuser, content, provenance, read_contract
 from fusion.metadata import DECADES, SEXES, MetadataTables
 from fusion.ratio import Ratios
-from fusion.rows import Row
 from fusion.tensors import pack, unpack
 from fusion.training import BoolArray, Fitting, prepare
 from plugins.specs import FusionCase
@@ -64,24 +64,7 @@ class BayesScorer:
 def load(partition: Partition, bundle: Bundle | None) -> FittedFuser:
     """The fitted fuser. Errors are those of `read_contract`, and `ContractError` for files that do not fit."""
     contract, bundle = read_contract(NAME, partition, bundle)
-    weights, metadata_weight = bundle.require("weights", dict), bundle.require("metadata_weight", float)
-    given = [*weights.values(), metadata_weight]
-    if set(weights) != set(contract.modalities) or not all(
-        isinstance(w, float) and WEIGHT_BOUNDS[0] <= w <= WEIGHT_BOUNDS[1] for w in given
-    ):
-        raise ContractError(f"the {NAME} fuser needs one weight from 0 to 3 a modality, and one for metadata")
-    width = len(partition.ids)
-    shapes = {
-        "target": (width,),
-        "age": (DECADES, width),
-        "sex": (len(SEXES), width),
-        "site": (len(site_nodes()), width),
-    }
-    if tuple(bundle.require("sites", list)) != site_nodes():
-        raise ContractError(f"the {NAME} fuser was fitted for another vocabulary of body sites")
-    found = unpack(content(bundle, TENSORS), shapes)
-    tables = MetadataTables(found["age"], found["sex"], found["site"])
-    scorer = BayesScorer(partition, found["target"], tables, weights, metadata_weight)
+    scorer = read_scorer(partition, contract, bundle)
     return FittedFuser(partition, contract, scorer, provenance(bundle), open_ended=True)
 
 
@@ -90,26 +73,75 @@ def fit(
 ) -> tuple[Mapping[str, Any], Mapping[str, bytes]]:
     """Manifest and files. Strength, weights and temperature are chosen on cross-fitted answers."""
     data = prepare(cases, partition, seed)
+    found = fit_bayes(data)
+    temperature = fit_temperature(found.crossed, data.truth, data.weight)
+    manifest = data.manifest(NAME, temperature, ["scipy"]) | settings(found.scorer) | {"strength": found.strength}
+    return manifest, {TENSORS: packed(found.scorer)}
+
+
+@dataclass(frozen=True)
+class BayesFit:
+    """A fitted scorer, its pseudo-counts, and logits of every row from fits without the row's fold."""
+
+    scorer: BayesScorer
+    strength: float
+    crossed: FloatArray
+
+
+def fit_bayes(data: Fitting) -> BayesFit:
+    """Tries every strength; weights are fitted on tables and priors that do not see a row's fold."""
     images = image_terms(data)
-    tried = [(strength, _terms(data, images, strength)) for strength in STRENGTHS]
     everything = np.ones(len(data.rows), bool)
-    scored = [(loss(_logits(t, _weights(data, t, everything)), data.truth, data.weight), s, t) for s, t in tried]
-    _, strength, terms = min(scored, key=lambda entry: entry[0])
+    best: tuple[float, float, FloatArray] | None = None
+    for strength in STRENGTHS:
+        terms = _terms(data, images, strength)
+        score = loss(_logits(terms, _weights(data, terms, everything)), data.truth, data.weight)
+        if best is None or score < best[0]:
+            best = score, strength, terms
+    assert best is not None
+    _, strength, terms = best
 
     def without(fold: int) -> Callable[[BoolArray], FloatArray]:
         weights = _weights(data, terms, data.fold != fold)
         return lambda inside: _logits(terms[inside], weights)
 
-    temperature = fit_temperature(data.crossed(without), data.truth, data.weight)
     *weights, metadata_weight = _weights(data, terms, everything).tolist()
-    tables = MetadataTables.fit(data.cases, partition, strength)
-    manifest = data.manifest(NAME, temperature, ["scipy"]) | {
-        "weights": dict(zip(data.modalities, weights, strict=True)),
-        "metadata_weight": metadata_weight,
-        "strength": strength,
+    tables = MetadataTables.fit(data.cases, data.partition, strength)
+    by_name = dict(zip(data.modalities, weights, strict=True))
+    scorer = BayesScorer(data.partition, data.target(), tables, by_name, metadata_weight)
+    return BayesFit(scorer, strength, data.crossed(without))
+
+
+def settings(scorer: BayesScorer) -> dict[str, Any]:
+    """The scorer's entries of the manifest."""
+    return {
+        "weights": dict(scorer.weights),
+        "metadata_weight": scorer.metadata_weight,
         "sites": list(site_nodes()),
     }
-    return manifest, {TENSORS: pack({"target": data.target(), **tables.arrays()})}
+
+
+def packed(scorer: BayesScorer) -> bytes:
+    """The scorer's arrays as a file."""
+    return pack({"target": scorer.target, **scorer.tables.arrays()})
+
+
+def read_scorer(partition: Partition, contract: Contract, bundle: Bundle) -> BayesScorer:
+    """The reverse of `settings` and `packed`. Raises `ContractError` for entries or arrays that do not fit."""
+    weights, metadata_weight = bundle.require("weights", dict), bundle.require("metadata_weight", float)
+    given = [*weights.values(), metadata_weight]
+    if set(weights) != set(contract.modalities) or not all(
+        isinstance(w, float) and WEIGHT_BOUNDS[0] <= w <= WEIGHT_BOUNDS[1] for w in given
+    ):
+        raise ContractError("the bundle needs one weight from 0 to 3 a modality, and one for metadata")
+    if tuple(bundle.require("sites", list)) != site_nodes():
+        raise ContractError("the fuser was fitted for another vocabulary of body sites")
+    width = len(partition.ids)
+    rows = {"age": DECADES, "sex": len(SEXES), "site": len(site_nodes())}
+    shapes = {"target": (width,), **{name: (n, width) for name, n in rows.items()}}
+    found = unpack(content(bundle, TENSORS), shapes)
+    tables = MetadataTables(found["age"], found["sex"], found["site"])
+    return BayesScorer(partition, found["target"], tables, weights, metadata_weight)
 
 
 def image_terms(data: Fitting) -> FloatArray:
@@ -129,12 +161,8 @@ def _terms(data: Fitting, images: FloatArray, strength: float) -> FloatArray:
         tables = MetadataTables.fit(data.others(fold), data.partition, strength)
         inside = np.flatnonzero(data.fold == fold)
         rest[inside, 0] = data.target(fold)
-        rest[inside, 1] = [tables.log(_patient(data.rows[i])) for i in inside]
+        rest[inside, 1] = [tables.log(data.rows[i].patient) for i in inside]
     return np.concatenate([rest[:, :1], images, rest[:, 1:]], axis=1)
-
-
-def _patient(row: Row) -> PatientMetadata:
-    return row.patient
 
 
 def _logits(terms: FloatArray, weights: FloatArray) -> FloatArray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -165,11 +166,9 @@ def prepare(cases: Sequence[FusionCase], partition: Partition, seed: int) -> Fit
 
 
 def versions(libraries: Sequence[str]) -> dict[str, str]:
-    """Version of Python, numpy and the named distributions, `absent` where one is not installed."""
+    """Version of Python, numpy and those of the named distributions that are installed."""
     found = {"python": platform.python_version()}
     for name in sorted({"numpy", *libraries}):
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "absent"
     return found

@@ -1,6 +1,6 @@
-"""The door through which every modality, fuser, cohort, taxonomy and model set enters, ours included.
+"""The door through which every plugin enters, ours included.
 
-A plugin is a module with hook implementations; each returns specs whose `load` is called when a case needs it::
+A plugin is a module with hook implementations; each returns specs whose `load` waits for a case::
 
     from plugins import ModalitySpec, hookimpl
 

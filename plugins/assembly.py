@@ -44,7 +44,8 @@ def assemble(
     """A pipeline of every modality that the set has a bundle for or that brings its own model.
 
     `fuser` names one of the set's fitted fusers or one that needs no fitting; without it the set's
-    default is taken; `engine` goes to every modality. Models are loaded when a case first needs them, once, whichever thread asks.
+    default is taken; `engine` goes to every modality. Models are loaded when a case first needs them,
+    once, whichever thread asks.
     """
     partition = models.partition
     specs = (registry.modalities.get(name) for name in registry.modalities.names())
@@ -73,7 +74,9 @@ def load_fuser(registry: Registry, models: ModelSet, name: str) -> Fuser:
     bundle = models.fuser_bundle(name)
     if bundle is None and spec.fit is not None:
         fitted = ", ".join(sorted(models.fusers)) or "none"
-        raise BundleError(f"this model set holds no fitted {name!r}; fitted are: {fitted}. See dxtree fit-fusion")
+        raise BundleError(
+            f"this model set holds no fitted {name!r}; fitted are: {fitted}. See dxtree fit-fusion"
+        )
     fuser = guarded(f"fuser {name!r}", lambda: spec.load(models.partition, bundle))
     if not isinstance(fuser, Fuser):
         raise PluginContractError(f"fuser {name!r} loaded something that is no fuser")

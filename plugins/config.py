@@ -13,7 +13,8 @@ PLUGINS, MODELS = "DXTREE_PLUGINS", "DXTREE_MODELS"
 @dataclass(frozen=True)
 class Settings:
     """`plugins`: names of installed plugins to enable, or paths of one-file plugins; `models`: name or
-    folder of the model set, `None` for the shipped one."""
+    folder of the model set, `None` for the shipped one.
+    """
 
     plugins: tuple[str, ...] = ()
     models: str | None = None

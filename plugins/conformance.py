@@ -10,6 +10,7 @@ import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -56,11 +57,10 @@ def check(plugin: str, registry: Registry, models: ModelSet) -> list[Finding]:
     for name in offers["fuser"]:
         findings += check_fuser(name, registry, models)
     for name in offers["taxonomy"]:
-        findings.append(_try(f"taxonomy {name} loads", lambda n=name: registry.taxonomies.get(n).load()))  # type: ignore[misc]
+        findings.append(_try(f"taxonomy {name} loads", registry.taxonomies.get(name).load))
     for name in offers["model set"]:
-        findings.append(
-            _try(f"model set {name} is whole", lambda n=name: ModelSet.open(registry.model_sets.get(n).folder))  # type: ignore[misc]
-        )
+        folder = registry.model_sets.get(name).folder
+        findings.append(_try(f"model set {name} is whole", partial(ModelSet.open, folder)))
     return findings
 
 
@@ -83,7 +83,11 @@ def check_modality(name: str, registry: Registry, models: ModelSet) -> list[Find
     """The promises of `core.ModalityModel`, on drawn images."""
     pipeline = assemble(registry, models)
     if name not in pipeline.models:
-        return [Finding(f"{name}: its model can be had", passed=False, detail="the model set has no bundle for it")]
+        return [
+            Finding(
+                f"{name}: its model can be had", passed=False, detail="the model set has no bundle for it"
+            )
+        ]
     loaded: list[ModalityModel] = []
     first = _try(f"{name}: its model loads", lambda: loaded.append(pipeline.models[name]()))
     if not loaded:
@@ -93,11 +97,15 @@ def check_modality(name: str, registry: Registry, models: ModelSet) -> list[Find
         first,
         Finding(f"{name}: it bears its own name", model.modality == name, f"it says {model.modality!r}"),
         Finding(f"{name}: its prior is over the training classes", _prior_fits(model, models.partition)),
-        Finding(f"{name}: its provenance is text", all(isinstance(v, str) for v in model.provenance.values())),
+        Finding(
+            f"{name}: its provenance is text", all(isinstance(v, str) for v in model.provenance.values())
+        ),
     ]
     before = _globals()
     answers: list[Sequence[ImageResult]] = []
-    findings.append(_try(f"{name}: it answers for drawn images", lambda: answers.append(model.predict(images))))
+    findings.append(
+        _try(f"{name}: it answers for drawn images", lambda: answers.append(model.predict(images)))
+    )
     if not answers:
         return findings
     return findings + list(_check_answers(name, model, images, list(answers[0]), models.partition, before))
@@ -157,7 +165,10 @@ def check_fuser(name: str, registry: Registry, models: ModelSet) -> list[Finding
     return [
         first,
         Finding(f"{name}: it bears its own name", fuser.name == name, f"it says {fuser.name!r}"),
-        _try(f"{name}: every subset of inputs has an answer", lambda: _all_answer(fuser, subsets, models.partition)),
+        _try(
+            f"{name}: every subset of inputs has an answer",
+            lambda: _all_answer(fuser, subsets, models.partition),
+        ),
         _try(
             f"{name}: the order of evidence does not matter",
             lambda: _expect(fuser.fuse(evidence, patient) == fuser.fuse(evidence[::-1], patient)),
@@ -201,7 +212,7 @@ def _try(what: str, action: Callable[[], object]) -> Finding:
     return Finding(what, passed=True)
 
 
-def _expect(kept: bool) -> None:  # noqa: FBT001
+def _expect(kept: bool) -> None:
     if not kept:
         raise PluginError("it does not hold")
 

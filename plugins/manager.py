@@ -152,7 +152,9 @@ class PluginManager:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # importing a stranger's module may raise anything
-            text = error.safe_message if isinstance(error, DxtreeError) else f"{type(error).__name__}: {error}"
+            text = (
+                error.safe_message if isinstance(error, DxtreeError) else f"{type(error).__name__}: {error}"
+            )
             self.fail(name, _one_line(text), error)
 
 

@@ -75,7 +75,9 @@ def _shelf(manager: PluginManager, hook: str, kind: str, wanted: type[Spec]) -> 
     shelf: Shelf[Spec] = Shelf(kind)
     for plugin, spec in list(manager.offers(hook)):
         if not isinstance(spec, wanted) or not isinstance(spec.name, str) or not spec.name:
-            manager.fail(plugin, f"{hook} must return {wanted.__name__} with a name, not {type(spec).__name__}")
+            manager.fail(
+                plugin, f"{hook} must return {wanted.__name__} with a name, not {type(spec).__name__}"
+            )
             continue
         _put(shelf, manager, plugin, spec)
     return shelf

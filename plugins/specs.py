@@ -30,6 +30,7 @@ class ModelRequest:
 
 LoadModality = Callable[[ModelRequest], ModalityModel]
 
+
 @dataclass(frozen=True)
 class ModalitySpec:
     """One imaging modality. `name` is what an image says it is; `load` builds the model, lazily.
@@ -78,7 +79,8 @@ class FuserSpec:
 @dataclass(frozen=True)
 class CohortSpec:
     """One data set layout. `official_nodes` maps the cohort's own classes to nodes of the taxonomy, a node
-    belonging to the class that names its nearest ancestor; `read` turns a folder into labelled images."""
+    belonging to the class that names its nearest ancestor; `read` turns a folder into labelled images.
+    """
 
     name: str
     title: str

@@ -1,6 +1,6 @@
 """Writes the taxonomies that ship, from their sources. Needs the extra `dev` (isic-metadata).
 
-    python scripts/make_taxonomies.py
+python scripts/make_taxonomies.py
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ DATA = Path(__file__).parent.parent / "core" / "data"
 
 # Esteva et al. 2017, Extended Data Table 2 and Figure 1: three nodes, nine below them.
 ESTEVA = {
-    "benign": ("dermal tumours, cysts, sinuses", "epidermal tumours, hamartomas, milia, growths", "melanocytic"),
+    "benign": (
+        "dermal tumours, cysts, sinuses",
+        "epidermal tumours, hamartomas, milia, growths",
+        "melanocytic",
+    ),
     "malignant": (
         "cutaneous lymphoma and lymphoid infiltrates",
         "dermal",

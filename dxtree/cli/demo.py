@@ -41,6 +41,7 @@ def demo(
     console = Console(highlight=False)
     console.print(
         f"A drawn lesion (number {lesion}), both views and metadata, diagnosed by the [bold]demonstration "
-        "bundle[/bold]:\na small net trained on drawings alone, to show how dxtree answers. It knows no real skin.\n"
+        "bundle[/bold]:\na small net trained on drawings alone, to show how dxtree answers. "
+        "It knows no real skin.\n"
     )
     show_diagnosis(answer, truth=drawn.label)

@@ -29,11 +29,14 @@ def diagnose(
     sex: Annotated[str | None, typer.Option(help="female or male.")] = None,
     site: Annotated[str | None, typer.Option(help="Where the lesion is, such as back or head_neck.")] = None,
     case: Annotated[
-        Path | None, typer.Option(help="A case as JSON, in place of the options above; paths beside the file.")
+        Path | None,
+        typer.Option(help="A case as JSON, in place of the options above; paths beside the file."),
     ] = None,
     fuser: Annotated[str | None, typer.Option(help="How to fuse; default: the model set's own.")] = None,
     engine: Annotated[str, typer.Option(help="auto, onnxruntime or torch.")] = "auto",
-    strict: Annotated[bool, typer.Option(help="Fail when any modality fails, in place of a partial answer.")] = False,
+    strict: Annotated[
+        bool, typer.Option(help="Fail when any modality fails, in place of a partial answer.")
+    ] = False,
     models: ModelsOption = None,
     plugin: PluginOption = None,
     json: JsonOption = False,

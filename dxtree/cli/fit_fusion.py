@@ -17,11 +17,15 @@ def fit_fusion(
     fuser: Annotated[
         list[str] | None, typer.Option(help="Fusers to fit; default: all that are known. Repeatable.")
     ] = None,
-    default: Annotated[str, typer.Option(help="The fuser that answers unless another is asked for.")] = "logistic",
+    default: Annotated[
+        str, typer.Option(help="The fuser that answers unless another is asked for.")
+    ] = "logistic",
     taxonomy: Annotated[str, typer.Option(help="Name of the disease tree of the runs.")] = "isic_diagnosis",
     name: Annotated[str, typer.Option(help="Name of the model set.")] = "models",
     licence: Annotated[str, typer.Option(help="Licence of the models, as their data allow.")] = "not stated",
-    card: Annotated[Path | None, typer.Option(help="Model card in Markdown to put beside the models.")] = None,
+    card: Annotated[
+        Path | None, typer.Option(help="Model card in Markdown to put beside the models.")
+    ] = None,
     licence_file: Annotated[Path | None, typer.Option(help="Text of the licence to put beside.")] = None,
     demonstration: Annotated[bool, typer.Option(help="Mark the set as one for demonstration only.")] = False,
     seed: Annotated[int, typer.Option(help="Decides dropping and folds.")] = 0,
@@ -41,7 +45,9 @@ def fit_fusion(
     bundles = {r.config.modality: r.folder / "bundle" for r in runs}
     if len(bundles) != len(runs):
         raise TrainingError("two runs are of one modality; give one run a modality")
-    temperatures = {m: float(read_bundle(f, MODALITY_MANIFEST).manifest["temperature"]) for m, f in bundles.items()}
+    temperatures = {
+        m: float(read_bundle(f, MODALITY_MANIFEST).manifest["temperature"]) for m, f in bundles.items()
+    }
     cases = out_of_fold_evidence(runs, temperatures)
     typer.echo(f"{len(cases):,} lesions with out-of-fold evidence", err=True)
     names = fuser or list(registry.fusers.names())

@@ -1,7 +1,7 @@
 """The command line: what commands are there, and how does a fault end?
 
-Exit codes: 0 done; 1 a fault of dxtree; 2 the input or an option is at fault; 3 a model, bundle or plugin cannot
-be used; 4 a training run cannot go on (full disk); 5 the loss is not finite; 6 the run is locked; 130 interrupted.
+Exit codes: 0 done; 1 a fault of dxtree; 2 the input or an option is at fault; 3 a model, bundle or plugin
+cannot be used; 4 a training run cannot go on; 5 the loss is not finite; 6 the run is locked; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dxtree.cli.options import JsonOption, ModelsOption, PluginOption, models_of
 
 
 def models(models: ModelsOption = None, plugin: PluginOption = None, json: JsonOption = False) -> None:
-    """List model sets, or show one with --models: modalities, fusers, licence, size; its bytes are checked."""
+    """List model sets, or show one with --models. Every byte of them is checked."""
     from core.errors import DxtreeError
 
     registry = registry_of(plugin)

@@ -31,7 +31,9 @@ def partition(
     from rich.table import Table
 
     report = result.report
-    table = Table(title=f"{len(result.classes)} training classes of {taxonomy.name}, {preset}, at most {max_size}")
+    table = Table(
+        title=f"{len(result.classes)} training classes of {taxonomy.name}, {preset}, at most {max_size}"
+    )
     table.add_column("class")
     table.add_column("images", justify="right")
     for c in sorted(result.classes, key=lambda c: -c.images):
@@ -40,4 +42,6 @@ def partition(
     console = Console()
     console.print(table)
     console.print(f"images {report.total_images:,}, lost {report.lost_images:,} at {len(report.lost)} nodes")
-    console.print(f"classes over the maximum: {len(report.oversize)}; untrained nodes: {len(result.untrained)}")
+    console.print(
+        f"classes over the maximum: {len(report.oversize)}; untrained nodes: {len(result.untrained)}"
+    )

@@ -47,8 +47,9 @@ def _tree(found: TreeProbabilities, truth: str | None) -> Tree:
     while waiting:
         branch, node = waiting.pop()
         below = [c for c in taxonomy.children(node) if c in found and (found[c] >= LEAST or c in path)]
-        for child in sorted(below, key=lambda c: -found[c]):
-            waiting.append((branch.add(_line(found[child], taxonomy.label(child), child, answer, path)), child))
+        ranked = sorted(below, key=lambda c: -found[c])
+        lines = ((_line(found[c], taxonomy.label(c), c, answer, path), c) for c in ranked)
+        waiting += [(branch.add(line), c) for line, c in lines]
     return top
 
 

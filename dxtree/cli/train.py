@@ -19,11 +19,15 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run. The same command resumes it.")],
     weights: Annotated[
         str | None,
-        typer.Option(help="Start: torchvision's name (IMAGENET1K_V1) or a safetensors file. Default: random."),
+        typer.Option(
+            help="Start: torchvision's name (IMAGENET1K_V1) or a safetensors file. Default: random."
+        ),
     ] = None,
     architecture: Annotated[str, typer.Option(help="Any torchvision classifier.")] = "mobilenet_v2",
     taxonomy: Annotated[str, typer.Option(help="Name of the disease tree.")] = "isic_diagnosis",
-    max_size: Annotated[int, typer.Option(help="Largest training class, in images of the training part.")] = 150,
+    max_size: Annotated[
+        int, typer.Option(help="Largest training class, in images of the training part.")
+    ] = 150,
     preset: Annotated[str, typer.Option(help="reference or published.")] = "reference",
     epochs: Annotated[int, typer.Option(help="Passes over the training part.")] = 7,
     size: Annotated[int, typer.Option(help="Side of a training crop, pixels.")] = 192,
@@ -65,7 +69,9 @@ def train(
         precision=precision,  # type: ignore[arg-type]
         seed=seed,
     )
-    run = _plan(registry_of(plugin), cohort, taxonomy, config, out, (max_size, preset), (validation, folds, seed))
+    run = _plan(
+        registry_of(plugin), cohort, taxonomy, config, out, (max_size, preset), (validation, folds, seed)
+    )
     for one in run.targets() if target == "all" else (target,):
         _train_one(run, one, weights)
     if all(run.is_finished(t) for t in run.targets()):

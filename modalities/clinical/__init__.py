@@ -1,0 +1,1 @@
+"""Clinical close-up photographs."""

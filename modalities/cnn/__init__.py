@@ -1,0 +1,1 @@
+"""One net of any architecture as the model of a modality."""

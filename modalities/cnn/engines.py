@@ -21,7 +21,9 @@ class Engine(Protocol):
 
     name: str
 
-    def __call__(self, images: FloatArray) -> FloatArray: ...
+    def __call__(self, images: FloatArray) -> FloatArray:
+        """Logits of preprocessed images."""
+        ...
 
 
 class OnnxRuntimeEngine:
@@ -73,7 +75,9 @@ class TorchEngine:
         missing, unexpected = self._net.load_state_dict(state, strict=False)
         foreign = [m for m in missing if not m.endswith("num_batches_tracked") and "aux" not in m.lower()]
         if foreign or unexpected:
-            raise ContractError(f"the graph's weights do not fit {architecture}: {(foreign + unexpected)[0]!r}")
+            raise ContractError(
+                f"the graph's weights do not fit {architecture}: {(foreign + unexpected)[0]!r}"
+            )
         self._net.eval()
 
     def __call__(self, images: FloatArray) -> FloatArray:

@@ -1,7 +1,7 @@
-"""Is this image of the kind the model was trained with? Colour, light and sharpness against the training part.
+"""Is this image of the kind the model was trained with?
 
-A small gate before the class model: it stops blank frames, noise, documents and strong blur. It does not
-tell healthy skin from a lesion and cannot see an unseen disease.
+Colour, light and sharpness are held against the training part, before the class model: that stops blank
+frames, noise, documents and strong blur. It does not tell healthy skin from a lesion and cannot see an unseen disease.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ def describe(square: ByteImage) -> FloatArray:
     """Eight statistics of a uint8 H x W x 3 image, in the order of `FEATURES`; colours in [0, 1]."""
     rgb = square.astype(np.float64) / 255
     grey = rgb @ np.array([0.299, 0.587, 0.114])
-    laplacian = (
-        grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
-    )
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
     spread = rgb.max(axis=2) - rgb.min(axis=2)
     return np.array(
         [
@@ -69,7 +67,7 @@ class Gate:
         table, held = np.stack(training), np.stack(validation)
         mean = table.mean(axis=0)
         spread = np.cov(table, rowvar=False) + 1e-5 * np.eye(len(FEATURES))
-        precision = np.linalg.inv(spread)
+        precision = np.asarray(np.linalg.inv(spread), np.float64)
         off = held - mean
         distance = np.sqrt(np.einsum("ni,ij,nj->n", off, precision, off))
         sharp = held[:, FEATURES.index("log_sharpness")]

@@ -7,8 +7,9 @@ torch engine reads them out of it.
 
 from __future__ import annotations
 
-import io
+import tempfile
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,14 +30,14 @@ def export(net: nn.Module, size: int) -> tuple[bytes, dict[str, str]]:
     once: its name and the stored one's.
     """
     net = net.cpu().eval()
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         # torch announces the end of this exporter, which alone keeps the parameter names.
         warnings.simplefilter("ignore")
+        path = Path(folder) / "model.onnx"
         torch.onnx.export(
             net,
             (torch.zeros(1, 3, size, size),),
-            buffer,
+            path,
             input_names=["images"],
             output_names=["logits"],
             dynamic_axes={"images": {0: "n"}, "logits": {0: "n"}},
@@ -45,7 +46,7 @@ def export(net: nn.Module, size: int) -> tuple[bytes, dict[str, str]]:
             do_constant_folding=False,
             dynamo=False,
         )
-    model = onnx.load_from_string(buffer.getvalue())
+        model = onnx.load(path)
     _halve(model.graph)
     onnx.checker.check_model(model)
     return model.SerializeToString(), _shared(net, model)
@@ -80,7 +81,7 @@ def _shared(net: nn.Module, model: Any) -> dict[str, str]:
 
 
 def state_of(graph: bytes, shared: dict[str, str]) -> dict[str, npt.NDArray[np.float32]]:
-    """torch's parameter names and float32 values, read back out of a graph that `export` wrote."""
+    """Torch's parameter names and float32 values, read back out of a graph that `export` wrote."""
     tensors = onnx.load_from_string(graph).graph.initializer
     state = {
         t.name.removesuffix(HALF): np.asarray(numpy_helper.to_array(t), np.float32)

@@ -105,7 +105,9 @@ def _check(bundle: Bundle, partition: Partition, modality: str) -> None:
     }
     for key, value in wanted.items():
         if bundle.manifest.get(key) != value:
-            raise ContractError(f"the bundle's {key} differs from the pipeline's; they do not belong together")
+            raise ContractError(
+                f"the bundle's {key} differs from the pipeline's; they do not belong together"
+            )
     if GRAPH not in bundle.files:
         raise ContractError(f"the bundle has no {GRAPH}")
 

@@ -1,0 +1,1 @@
+"""Model sets that come with this distribution."""

@@ -83,7 +83,8 @@ def out_of_fold(
     run: Run,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Logits N x classes, classes as indices and draw weights of all training images, from nets that did
-    not see them. Raises `TrainingError` where a fold is not finished."""
+    not see them. Raises `TrainingError` where a fold is not finished.
+    """
     by_image = {i.image: i for i in run.split.select(run.images, TRAINING)}
     index = {name: k for k, name in enumerate(run.partition.ids)}
     logits, found = [], []

@@ -41,7 +41,9 @@ def _lock(handle: int, folder: Path) -> None:
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         except OSError:
-            raise RunLocked(f"another process trains in {folder.name}; wait for it or choose a folder") from None
+            raise RunLocked(
+                f"another process trains in {folder.name}; wait for it or choose a folder"
+            ) from None
         return
     import fcntl
 
@@ -64,7 +66,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutOfSpace(f"the disk is full; {path.name} was not written, what was saved is whole") from error
+            raise OutOfSpace(
+                f"the disk is full; {path.name} was not written, what was saved is whole"
+            ) from error
         raise
 
 

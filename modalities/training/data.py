@@ -1,4 +1,7 @@
-"""Which image comes next in training, and how is it varied? Every draw depends on seed, epoch and place alone."""
+"""Which image comes next in training, and how is it varied?
+
+Every draw depends on seed, epoch and place alone.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ class Batch:
     targets: IntArray
 
 
-def read_all(images: Sequence[LabelledImage], side: int) -> tuple[list[ByteImage], list[LabelledImage], list[str]]:
+def read_all(
+    images: Sequence[LabelledImage], side: int
+) -> tuple[list[ByteImage], list[LabelledImage], list[str]]:
     """Decodes every image once, its short side scaled down to `side`, and keeps it in memory.
 
     Returns the pixels, the images they belong to, and the ids of images that cannot be read. A run stops
@@ -64,14 +69,17 @@ def _shrunk(pixels: ByteImage, side: int) -> ByteImage:
 
 def draw_weights(groups: Sequence[str], power: float) -> npt.NDArray[np.float64]:
     """Probability of each image to be drawn: a group of n images gets n ** power, shared equally."""
-    names, inverse, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     weight = counts.astype(np.float64) ** (power - 1)
     drawn = weight[inverse]
     return np.asarray(drawn / drawn.sum(), np.float64)
 
 
 def epoch_order(weights: npt.NDArray[np.float64], seed: int, epoch: int) -> IntArray:
-    """As many images as there are, by systematic sampling: an image of weight w comes floor or ceil(w n) times."""
+    """Indices of an epoch, as many as there are images.
+
+    By systematic sampling: an image of weight w comes floor(w n) or ceil(w n) times.
+    """
     rng = np.random.default_rng((seed, epoch))
     n = len(weights)
     points = (np.arange(n) + rng.random()) / n
@@ -124,5 +132,3 @@ def random_crop(
             return float(rng.uniform(0, width - w)), float(rng.uniform(0, height - h)), w, h
     side = min(height, width)
     return (width - side) / 2, (height - side) / 2, float(side), float(side)
-
-

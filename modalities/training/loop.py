@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from core.errors import NonFiniteLoss, TrainingError
-from modalities.cnn.torch_net import build, logits, prepare_input, start
 from modalities.cnn.preprocess import ByteImage, Preprocessing, default_preprocessing
+from modalities.cnn.torch_net import build, logits, prepare_input, start
 from modalities.training.checkpoint import load_newest, locked, save_checkpoint
 from modalities.training.config import TrainingConfig
 from modalities.training.data import Batch, IntArray, epoch_order, make_batch
@@ -65,7 +65,12 @@ def fit(
 
 class _Run:
     def __init__(
-        self, data: TrainingSet, config: TrainingConfig, weights: str | Path | None, folder: Path, report: Report
+        self,
+        data: TrainingSet,
+        config: TrainingConfig,
+        weights: str | Path | None,
+        folder: Path,
+        report: Report,
     ) -> None:
         self.data, self.config, self.folder, self.report = data, config, folder, report
         self.steps_per_epoch = max(1, len(data.targets) // config.batch)
@@ -148,7 +153,7 @@ class _Run:
                 aux = [v for k, v in out._asdict().items() if k.startswith("aux") and v is not None]
                 loss = loss + 0.4 * sum(self._loss(a, targets) for a in aux)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return float(loss.detach())
 
@@ -165,7 +170,8 @@ class _Run:
     def _restore(self, tensors: dict[str, torch.Tensor], state: dict[str, Any], damaged: list[str]) -> None:
         if state["fingerprint"] != self.config.fingerprint():
             raise TrainingError(
-                f"{self.folder.name} holds a run of another configuration; give the same one or another folder"
+                f"{self.folder.name} holds a run of another configuration; "
+                "give the same one or another folder"
             )
         for name in damaged:
             self._log({"event": "damaged checkpoint passed over", "checkpoint": name})

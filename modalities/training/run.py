@@ -1,10 +1,10 @@
-"""What does one training run leave behind? A folder: split, partition, one net a target, out-of-fold evidence.
+"""What does one training run leave behind? A folder.
 
-    RUN/run.json                 configuration, fingerprints, training classes, prior, images skipped
-    RUN/split.json               the part of each lesion, and its fold
-    RUN/final/                   the net of the whole training part: checkpoints, metrics.jsonl, weights
-    RUN/fold-0/ ...              the nets that did not see fold 0, ..., each with `evidence.csv` of that fold
-    RUN/validation.csv           evidence of the final net on the validation part
+RUN/run.json                 configuration, fingerprints, training classes, prior, images skipped
+RUN/split.json               the part of each lesion, and its fold
+RUN/final/                   the net of the whole training part: checkpoints, metrics.jsonl, weights
+RUN/fold-0/ ...              the nets that did not see fold 0, ..., each with `evidence.csv` of that fold
+RUN/validation.csv           evidence of the final net on the validation part
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from core.cohort import TRAINING, VALIDATION, LabelledImage, Split, check_no_lea
 from core.errors import TrainingError
 from core.partition import Partition
 from core.taxonomy import Taxonomy
-from modalities.cnn.torch_net import build, prepare_input
 from modalities.cnn.preprocess import Preprocessing, default_preprocessing
+from modalities.cnn.torch_net import build, prepare_input
 from modalities.training.checkpoint import write_atomically
 from modalities.training.config import TrainingConfig
 from modalities.training.data import draw_weights, read_all
@@ -113,7 +113,11 @@ class Run:
         pixels, read, bad = read_all(chosen, side)
         data = TrainingSet(pixels, self._targets(read), self.draw(read), len(self.partition.classes))
         prior = prior_of(data.targets, data.weights, data.classes)
-        document = {"images": len(read), "skipped": bad, "prior": dict(zip(self.partition.ids, prior, strict=True))}
+        document = {
+            "images": len(read),
+            "skipped": bad,
+            "prior": dict(zip(self.partition.ids, prior, strict=True)),
+        }
         write_atomically(folder / "data.json", json.dumps(document, indent=1).encode())
         net = fit(data, self.config, weights, folder, report)
         write_atomically(
@@ -139,7 +143,10 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         document: dict[str, Any] = {
             "config": self.config.model_dump(mode="json"),
-            "taxonomy": {"name": self.partition.taxonomy.name, "fingerprint": self.partition.taxonomy.fingerprint},
+            "taxonomy": {
+                "name": self.partition.taxonomy.name,
+                "fingerprint": self.partition.taxonomy.fingerprint,
+            },
             "partition": self.partition.to_dict(),
             "cohorts": dict(Counter(i.cohort for i in self.images)),
             "images": {part: len(self.split.select(self.images, part)) for part in (TRAINING, VALIDATION)},
@@ -148,7 +155,8 @@ class Run:
         path = self.folder / "run.json"
         if path.is_file() and path.read_bytes() != content:
             raise TrainingError(
-                f"{self.folder.name} holds a run of other data or another configuration; choose another folder"
+                f"{self.folder.name} holds a run of other data or another configuration; "
+                "choose another folder"
             )
         write_atomically(path, content)
         write_atomically(self.folder / "split.json", json.dumps(asdict(self.split), indent=1).encode())
@@ -164,7 +172,7 @@ class Run:
 
 def prior_of(targets: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], classes: int) -> list[float]:
     """Share of each class in what the net is shown: the prior that its probabilities carry."""
-    return np.bincount(targets, weights, classes).tolist()
+    return [float(share) for share in np.bincount(targets, weights, classes)]
 
 
 def evidence_csv(
@@ -180,7 +188,7 @@ def evidence_csv(
 
 
 def read_evidence(path: Path) -> tuple[list[tuple[str, str, str]], npt.NDArray[np.float64], tuple[str, ...]]:
-    """(image, lesion, cohort) a row, logits N x classes, and the classes' ids, as `evidence_csv` wrote them."""
+    """(image, lesion, cohort) a row, logits N x classes and class ids, as `evidence_csv` wrote them."""
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = list(csv.reader(file))
     keys = [(r[0], r[1], r[2]) for r in rows]
@@ -215,5 +223,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         raw: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{path.parent.name} holds no training run ({path.name} cannot be read)") from error
+        raise TrainingError(
+            f"{path.parent.name} holds no training run ({path.name} cannot be read)"
+        ) from error
     return raw

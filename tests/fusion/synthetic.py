@@ -81,7 +81,7 @@ def _answer(
     """A Dirichlet around the truth and its class in the tree, so that sisters are confused."""
     sisters = [cells.classes[truth].node.rsplit(":", 1)[0] == c.node.rsplit(":", 1)[0] for c in cells.classes]
     around = prior / prior.sum() + 0.6 * np.array(sisters)
-    around[truth] += 2.0 if modality == MODALITIES[1] else 1.2
+    around[truth] += 0.9 if modality == MODALITIES[1] else 0.6
     return evidence(cells, modality, rng.dirichlet(around) + 1e-9, prior.tolist())
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from dxtree.cohorts.synthetic.truth import HARMONICS, Traits
 
@@ -105,9 +105,12 @@ class Ink:
         for line in lines:
             self._draw.line(((line + 1) * self._size).ravel().tolist(), fill=value, width=pixels, joint="curve")
 
-    def field(self) -> Field:
-        """What was drawn, from 0 to 1."""
-        return np.asarray(self._image.reduce(2), np.float32) * np.float32(1 / 255)
+    def field(self, soft: float = 0.0) -> Field:
+        """What was drawn, from 0 to 1, blurred with a deviation of `soft`."""
+        small = self._image.reduce(2)
+        if soft:
+            small = small.filter(ImageFilter.GaussianBlur(soft * self._size / 2))
+        return np.asarray(small, np.float32) * np.float32(1 / 255)
 
 
 def skin_density(tone: int) -> tuple[float, float, float]:

@@ -36,9 +36,9 @@ def clinical_view(seed: int, index: int, traits: Traits, size: int) -> ByteImage
     patches = 1 + look.variegation * noise(chance, 9, size)
     mottle = noise(chance, 5, size)
     lines = noise(chance, size // 3, size)
-    melanin = inside * np.maximum(patches, 0.25) * look.melanin + 0.05 * mottle
+    melanin = inside * np.maximum(patches, 0.25) * look.melanin + 0.035 * mottle
     halo = 1 - ramp(depth, 0.9, 1.7)
-    haem = inside * look.haem * (0.8 + 0.2 * patches) + 0.10 * mottle + 0.06 * halo
+    haem = inside * look.haem * (0.8 + 0.2 * patches) + 0.035 * noise(chance, 8, size) + 0.06 * halo
     angle = chance.uniform(-2.6, -0.6)
     light = _relief(depth, inside, look.elevation, angle) + 0.025 * lines + _lamp(chance, size)
     tint = chance.normal(1.0, 0.03, 3).tolist()
@@ -77,11 +77,11 @@ def _flakes(
     chance: np.random.Generator, picture: Field, core: Field, scale: float, crust: float, size: int
 ) -> None:
     """White scale and yellow crust, each over its share of the surface."""
-    for share, colour, cells, weight in ((scale, _SCALE, 26, 0.75), (crust, _CRUST, 15, 0.80)):
+    for share, colour, cells, weight in ((scale, _SCALE, 34, 0.70), (crust, _CRUST, 20, 0.72)):
         if share > 0:
-            bumps = noise(chance, cells, size)
+            bumps = noise(chance, cells, size) + 0.8 * noise(chance, cells // 3, size)
             level = float(np.quantile(bumps[::4, ::4], 1 - min(share, 0.8)))
-            cover(picture, weight * core * ramp(bumps, level, level + 0.35), colour)
+            cover(picture, weight * core * ramp(bumps, level - 0.25, level + 0.6), colour)
 
 
 def _shine(picture: Field, place: Outline, elevation: float, angle: float, size: int) -> None:

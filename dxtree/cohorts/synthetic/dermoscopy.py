@@ -36,10 +36,11 @@ def dermoscopy_view(seed: int, index: int, traits: Traits, size: int) -> ByteIma
     depth = place.depth(size)
     edge = 0.12 if look.melanin > 0.3 else 0.25
     inside = 1 - ramp(depth, 1 - edge, 1 + edge)
-    patches = np.maximum(1 + look.variegation * noise(chance, 7, size), 0.25)
+    clouds = look.variegation * noise(chance, 7, size) + 0.08 * noise(chance, size // 6, size)
+    patches = np.maximum(1 + clouds, 0.25)
     mottle = noise(chance, 6, size)
-    melanin = inside * patches * (0.85 * look.melanin) + 0.04 * mottle
-    haem = inside * (0.8 + 0.2 * patches) * (0.8 * look.haem) + 0.08 * mottle + 0.05
+    melanin = inside * patches * (0.85 * look.melanin) + 0.03 * mottle
+    haem = inside * (0.8 + 0.2 * patches) * (0.8 * look.haem) + 0.03 * mottle + 0.05
     brown, red = _PATTERNS[look.pattern](chance, place, depth, size)
     melanin += np.float32(traits.clarity) * brown
     haem += np.float32(traits.clarity) * red
@@ -87,8 +88,9 @@ def _network(
     for k in range(3):
         angle = turn + k * np.pi * 2 / 3
         waves += np.cos(np.float32(pitch * np.cos(angle)) * warp_x + np.float32(pitch * np.sin(angle)) * warp_y)
-    mesh = 1 - ramp(waves, -1.2, 0.9)
-    return (mesh * 0.85 - 0.30) * (1 - ramp(depth, 0.80, 1.10)), np.zeros_like(depth)
+    mesh = 1 - ramp(waves, -1.3, 0.5)
+    fading = (1 - ramp(depth, 0.65, 1.10)) * np.clip(0.8 + 0.45 * noise(chance, 4, size), 0.3, 1.3)
+    return (mesh * 0.95 - 0.28) * fading, np.zeros_like(depth)
 
 
 def _globules(
@@ -97,8 +99,8 @@ def _globules(
     """Round brown clods."""
     ink = Ink(size)
     points = _scatter(chance, place, 0.155, 0.92)
-    ink.discs(points, chance.uniform(0.040, 0.062, len(points)))
-    return ink.field() * 1.0 - 0.22 * (depth < 1), np.zeros_like(depth)
+    ink.discs(points, chance.uniform(0.034, 0.066, len(points)))
+    return ink.field(0.016) * 1.15 - 0.22 * (1 - ramp(depth, 0.8, 1.1)), np.zeros_like(depth)
 
 
 def _streaks(
@@ -106,14 +108,15 @@ def _streaks(
 ) -> tuple[Field, Field]:
     """Dark spokes across the rim around a blotch without structure."""
     ink = Ink(size)
-    count = int(chance.integers(26, 40))
-    angles = np.linspace(0, 2 * np.pi, count, endpoint=False) + chance.normal(0, 0.05, count)
-    inner = place.place(chance.uniform(0.62, 0.80, count), angles)
-    outer = place.place(chance.uniform(1.06, 1.22, count), angles + chance.normal(0, 0.02, count))
-    ink.lines([np.stack(pair) for pair in zip(inner, outer, strict=True)], 0.034)
-    ink.discs(outer, np.full(count, 0.024))
-    blotch = ramp(noise(chance, 4, size), 0.1, 0.5) * (1 - ramp(depth, 0.5, 0.8))
-    return ink.field() * 0.9 + 0.35 * blotch, np.zeros_like(depth)
+    count = int(chance.integers(30, 46))
+    angles = np.linspace(0, 2 * np.pi, count, endpoint=False) + chance.normal(0, 0.06, count)
+    inner = place.place(chance.uniform(0.60, 0.80, count), angles)
+    outer = place.place(chance.uniform(1.00, 1.22, count), angles + chance.normal(0, 0.04, count))
+    middle = (inner + outer) / 2 + chance.normal(0, 0.012, inner.shape)
+    ink.lines([np.stack([a, b]) for a, b in zip(inner, middle, strict=True)], 0.046)
+    ink.lines([np.stack([a, b]) for a, b in zip(middle, outer, strict=True)], 0.028)
+    blotch = ramp(noise(chance, 4, size), 0.1, 0.6) * (1 - ramp(depth, 0.4, 0.85))
+    return ink.field(0.012) * 0.85 + 0.40 * blotch, np.zeros_like(depth)
 
 
 def _comedo(
@@ -125,7 +128,8 @@ def _comedo(
     plugs, cysts = Ink(size), Ink(size)
     plugs.discs(points[dark], chance.uniform(0.045, 0.080, int(dark.sum())))
     cysts.discs(points[~dark], chance.uniform(0.025, 0.050, int((~dark).sum())))
-    return plugs.field() * 1.2 - 0.75 * cysts.field(), -0.15 * cysts.field()
+    white = cysts.field(0.012)
+    return plugs.field(0.014) * 1.25 - 0.80 * white, -0.15 * white
 
 
 def _lacunae(
@@ -135,8 +139,8 @@ def _lacunae(
     ink = Ink(size)
     points = _scatter(chance, place, 0.27, 0.90)
     ink.discs(points, chance.uniform(0.095, 0.135, len(points)))
-    lakes = ink.field()
-    return 0.22 * lakes, lakes * 0.9 - 0.45 * (depth < 1)
+    lakes = ink.field(0.018)
+    return 0.22 * lakes, lakes * 0.9 - 0.40 * (1 - ramp(depth, 0.75, 1.1))
 
 
 def _branching(
@@ -144,17 +148,25 @@ def _branching(
 ) -> tuple[Field, Field]:
     """A few thick vessels that branch into thinner ones."""
     ink = Ink(size)
-    steps = np.linspace(0, 1, 8)[:, None]
     for _ in range(int(chance.integers(4, 7))):
-        ends = place.place(chance.uniform(0.45, 1.0, 2), chance.uniform(0, 2 * np.pi, 2))
-        bow = chance.normal(0, 0.18, 2)
-        trunk = ends[0] + steps * (ends[1] - ends[0]) + np.sin(np.pi * steps) * bow
-        ink.lines([trunk], 0.034)
-        for at in chance.choice(np.arange(1, 7), 4, replace=False):
-            tip = trunk[at] + chance.normal(0, 0.20, 2)
-            middle = (trunk[at] + tip) / 2 + chance.normal(0, 0.05, 2)
-            ink.lines([np.stack([trunk[at], middle, tip])], 0.020)
-    return np.zeros_like(depth), ink.field() * 1.3 * (1 - ramp(depth, 1.0, 1.15))
+        start = place.place(chance.uniform(0.55, 1.0, 1), chance.uniform(0, 2 * np.pi, 1))[0]
+        inward = float(np.arctan2(place.y - start[1], place.x - start[0]))
+        trunk = _meander(chance, start, inward + chance.normal(0, 0.5), place.radius * 0.16, 9)
+        ink.lines([trunk[:6]], 0.034)
+        ink.lines([trunk[5:]], 0.022)
+        for at in chance.choice(np.arange(2, 9), 4, replace=False):
+            aside = inward + chance.choice([-1.0, 1.0]) * chance.uniform(0.5, 1.2)
+            ink.lines([_meander(chance, trunk[at], aside, place.radius * 0.09, 6)], 0.016)
+    return np.zeros_like(depth), ink.field(0.006) * 1.6 * (1 - ramp(depth, 1.0, 1.15))
+
+
+def _meander(
+    chance: np.random.Generator, start: Points, heading: float, stride: float, steps: int
+) -> Points:
+    """A line that wanders off from a point, (steps + 1) x 2."""
+    headings = heading + np.cumsum(chance.normal(0, 0.42, steps))
+    moves = stride * np.stack([np.cos(headings), np.sin(headings)], axis=1)
+    return np.concatenate([start[None], start + np.cumsum(moves, axis=0)])
 
 
 def _dotted(
@@ -164,7 +176,7 @@ def _dotted(
     ink = Ink(size)
     points = _scatter(chance, place, 0.125, 0.96)
     ink.discs(points, chance.uniform(0.022, 0.034, len(points)))
-    return np.zeros_like(depth), ink.field() * 1.4
+    return np.zeros_like(depth), ink.field(0.008) * 1.6
 
 
 _Painter = Callable[[np.random.Generator, Outline, Field, int], tuple[Field, Field]]

@@ -90,7 +90,7 @@ def traits_of(seed: int, index: int) -> Traits:
         crust=mean.crust * chance.lognormal(0.0, 0.25),
         pattern=mean.pattern,
     )
-    size = 0.5 * border * chance.rayleigh(1.0, len(HARMONICS)) / HARMONICS**0.9
+    size = 0.5 * border * chance.rayleigh(1.0, len(HARMONICS)) / HARMONICS**1.1
     turn = chance.uniform(0.0, 2 * np.pi, len(HARMONICS))
     tone = int(np.searchsorted(np.cumsum(_TONES), chance.random(), side="right"))
     return Traits(
