@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     ModelWrapValidatorHandler,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -40,14 +41,14 @@ def body_sites() -> Taxonomy:
     return Taxonomy.shipped("body_sites")
 
 
-def _located(error: ValidationError, kind: type[InputError], what: str) -> InputError:
-    """A typed error that names fields and rules and repeats no value."""
+def _located(error: ValidationError, kind: type[InputError], model: type[BaseModel], what: str) -> InputError:
+    """A typed error that names fields and rules and repeats no value, nor the name of an unknown field."""
     parts = []
-    for one in error.errors(include_url=False, include_context=False, include_input=False):
+    for one in error.errors(include_url=False, include_context=False, include_input=False)[:5]:
+        known = not one["loc"] or one["loc"][0] in model.model_fields
         field = ".".join(str(p) for p in one["loc"]) or what
-        field = field if len(field) <= 60 and field.isprintable() else "a field"
-        parts.append(f"{field}: {one['msg']}")
-    return kind(f"{what} is not valid ({'; '.join(parts[:5])})")
+        parts.append(f"{field}: {one['msg']}" if known else "an unknown field is given")
+    return kind(f"{what} is not valid ({'; '.join(parts)}); its fields are {', '.join(model.model_fields)}")
 
 
 class _Frozen(BaseModel):
@@ -73,7 +74,7 @@ class PatientMetadata(_Frozen):
         try:
             return handler(data)
         except ValidationError as error:
-            raise _located(error, MetadataError, "patient") from None
+            raise _located(error, MetadataError, cls, "patient") from None
 
     @field_validator("age_years", mode="before")
     @classmethod
@@ -140,15 +141,16 @@ class ImageInput(_Frozen):
         try:
             image = handler(data)
         except ValidationError as error:
-            raise _located(error, CaseError, "image") from None
+            raise _located(error, CaseError, cls, "image") from None
         if (image.path is None) == (image.data is None):
             raise CaseError("an image needs exactly one of path and data")
         return image
 
     @field_validator("path", mode="before")
     @classmethod
-    def _path(cls, value: object) -> object:
-        if isinstance(value, str | PathLike):
+    def _path(cls, value: object, info: ValidationInfo) -> object:
+        # What comes from JSON must stay a text: strict mode takes no Path there.
+        if info.mode == "python" and isinstance(value, str | PathLike):
             return Path(value)
         return value
 
@@ -175,7 +177,7 @@ class Case(_Frozen):
         try:
             return handler(data)
         except ValidationError as error:
-            raise _located(error, CaseError, "case") from None
+            raise _located(error, CaseError, cls, "case") from None
 
     @field_validator("images", mode="before")
     @classmethod

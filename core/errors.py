@@ -239,9 +239,15 @@ class MissingExtra(DxtreeError):
 
     def __init__(self, needed: str, extra: str) -> None:
         super().__init__(f"{needed} needs the extra {extra!r}: pip install 'dxtree[{extra}]'")
+        self._given = (needed, extra)
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        """Crosses a process boundary, which calls the constructor again."""
+        return type(self), self._given
 
 
 def did_you_mean(value: str, allowed: Iterable[str]) -> str:
     """`"; did you mean 'x'?"`, or nothing where no allowed term is near. For values that may be shown."""
-    near = difflib.get_close_matches(value, list(allowed), n=1)
+    # The comparison is quadratic in the length, so that a text of a megabyte would cost minutes.
+    near = difflib.get_close_matches(value, list(allowed), n=1) if len(value) <= 256 else []
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,12 +1,14 @@
 """Is a model on disk what its maker wrote? A folder whose manifest holds the sha256 of every file.
 
-Files are read once: the bytes that are checked are the bytes that are parsed. No pickle, ever.
+The manifest holds its own sha256 too, taken with 64 zeros in that place. Files are read once: the bytes
+that are checked are the bytes that are parsed. No pickle, ever.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,10 @@ UNSAFE = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt"
 """Endings of formats that run code when read, or may."""
 
 ALLOWED = frozenset({".json", ".safetensors", ".onnx", ".ubj", ".md", ".txt", ".csv"})
+
+
+OWN_DIGEST = "sha256"
+_BLANK = "0" * 64
 
 
 @dataclass(frozen=True)
@@ -48,10 +54,11 @@ def write_bundle(folder: Path, name: str, manifest: Mapping[str, Any], files: Ma
     for file, content in files.items():
         (folder / file).write_bytes(content)
     hashes = {file: hashlib.sha256(content).hexdigest() for file, content in sorted(files.items())}
-    document = {"format": FORMAT, **manifest, "files": hashes}
-    (folder / name).write_text(
-        json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8"
-    )
+    document = {"format": FORMAT, **manifest, "files": hashes, OWN_DIGEST: _BLANK}
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    head, _, tail = text.rpartition(_BLANK)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    (folder / name).write_bytes(f"{head}{digest}{tail}".encode())
 
 
 def read_bundle(folder: Path, name: str) -> Bundle:
@@ -61,18 +68,21 @@ def read_bundle(folder: Path, name: str) -> Bundle:
     a file is not listed, `UnsafeFormat` for a format that can run code, `ContractError` for a newer
     format version or a manifest that cannot be read.
     """
-    path = folder / name
-    if not path.is_file():
+    raw = _content(folder, name)
+    if raw is None:
         raise BundleError(f"no {name} in {folder.name!r}; a bundle is the folder that holds it")
-    raw = path.read_bytes()
     try:
         manifest = json.loads(raw)
         listed: dict[str, str] = dict(manifest["files"])
         version = manifest["format"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ContractError(f"{name} in {folder.name!r} cannot be read as a manifest") from error
     if version != FORMAT:
         raise ContractError(f"{folder.name!r} has bundle format {version!r}; this version reads {FORMAT}")
+    if not _is_whole(raw, manifest.get(OWN_DIGEST)):
+        raise ManifestMismatch(
+            f"{name} of {folder.name!r} differs from its own sha256; fetch the bundle again"
+        )
     for present in sorted(p.name for p in folder.iterdir() if p.is_file()):
         if present != name and present not in listed:
             _check_name(present)
@@ -83,15 +93,29 @@ def read_bundle(folder: Path, name: str) -> Bundle:
 
 def _checked(folder: Path, file: str, digest: str) -> bytes:
     _check_name(file)
-    path = folder / file
-    if not path.is_file():
+    content = _content(folder, file)
+    if content is None:
         raise ManifestMismatch(f"{file!r} of {folder.name!r} is missing; fetch the bundle again")
-    content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise ManifestMismatch(
             f"{file!r} of {folder.name!r} differs from its manifest; fetch the bundle again"
         )
     return content
+
+
+def _content(folder: Path, file: str) -> bytes | None:
+    """The bytes of a regular file; `None` where there is none. Raises `BundleError` where they are locked."""
+    path = folder / file
+    try:
+        return path.read_bytes() if path.is_file() else None
+    except OSError as error:
+        raise BundleError(f"{file!r} of {folder.name!r} cannot be read ({type(error).__name__})") from error
+
+
+def _is_whole(raw: bytes, digest: object) -> bool:
+    if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+        return False
+    return hashlib.sha256(raw.replace(digest.encode(), _BLANK.encode())).hexdigest() == digest
 
 
 def _check_name(file: str) -> None:

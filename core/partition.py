@@ -61,13 +61,21 @@ class PartitionReport:
 class Partition:
     """Training classes of a taxonomy, in depth-first order, with a report and the untrained nodes.
 
-    `untrained` names the topmost nodes without any image: they are never trained on.
+    `untrained` names the topmost nodes without any image, inside a class or not: they are never trained on.
     """
 
     taxonomy: Taxonomy
     classes: tuple[TrainingClass, ...]
     report: PartitionReport
     untrained: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        # A node may be called like the residual of another one: two classes of one name are an error.
+        if len(set(self.ids)) != len(self.ids):
+            twice = next(c.id for c in self.classes if c.residual and self.ids.count(c.id) > 1)
+            raise PartitionError(
+                f"the residual of a split node and another node are both called {twice!r}; rename the node"
+            )
 
     def __repr__(self) -> str:
         return f"Partition({self.taxonomy.name!r}, {len(self.classes)} classes, {self.report.preset})"
@@ -148,13 +156,14 @@ def partition_tree(
     that is absent has none. An integer array in the order of `taxonomy.ids` does as well.
     `max_size` is the largest number of images a class should hold (>= 1).
 
-    Raises `PartitionError` for another preset, a maximum below 1, a negative or fractional count;
+    Raises `PartitionError` for another preset, a maximum below 1, a negative or fractional count, more
+    than 2**62 images;
     `UnknownNode` for a count at a node that does not exist.
     """
     if preset not in get_args(Preset):
         raise PartitionError(
             f"preset {preset!r} is unknown; there are reference and published"
-            f"{did_you_mean(preset, get_args(Preset))}"
+            f"{did_you_mean(str(preset), get_args(Preset))}"
         )
     if isinstance(max_size, bool) or not isinstance(max_size, int) or max_size < 1:
         raise PartitionError(f"max_size is {max_size!r}; a whole number >= 1 is needed")
@@ -188,18 +197,28 @@ def partition_tree(
         lost=dropped,
         oversize={c.id: c.images for c in classes if c.images > max_size},
     )
-    empty = np.flatnonzero((total == 0) & reached).tolist()
-    return Partition(taxonomy, classes, report, tuple(taxonomy.ids[i] for i in empty))
+    empty = total == 0
+    empty[1:] &= total[taxonomy.parent[1:]] > 0
+    return Partition(
+        taxonomy, classes, report, tuple(taxonomy.ids[i] for i in np.flatnonzero(empty).tolist())
+    )
 
 
 def _own_counts(taxonomy: Taxonomy, counts: Mapping[str, int] | IntArray) -> IntArray:
     if isinstance(counts, np.ndarray):
         if counts.shape != (len(taxonomy),) or counts.dtype.kind not in "iu" or (counts < 0).any():
             raise PartitionError("an array of counts holds one whole number >= 0 a node, in preorder")
+        _check_total(float(counts.sum(dtype=np.float64)))
         return counts.astype(np.int64)
     for node, images in counts.items():
         if type(images) is not int or images < 0:
             raise PartitionError(f"{images!r} images at {node!r}; a whole number >= 0 is needed")
+    _check_total(sum(counts.values()))
     own = np.zeros(len(taxonomy), np.int64)
     own[taxonomy.positions(counts)] = np.fromiter(counts.values(), np.int64, len(counts))
     return own
+
+
+def _check_total(images: float) -> None:
+    if images > 2**62:
+        raise PartitionError("more than 2**62 images in all; sums of int64 would overflow")

@@ -8,7 +8,9 @@ Fusion comes before the tree. No order of images, modalities or plugins changes 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -33,6 +35,8 @@ Models = Mapping[str, Callable[[], ModalityModel]]
 
 Observer = Callable[[Case, Diagnosis], None]
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Gathered:
@@ -41,6 +45,8 @@ class Gathered:
     evidence: tuple[Evidence, ...]
     notices: tuple[Notice, ...] = ()
     failed: Mapping[str, DxtreeError] = field(default_factory=dict)
+    models: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Provenance of the models that answered, by modality."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +93,12 @@ class Pipeline:
         evidence: list[Evidence] = []
         notices: list[Notice] = []
         failed: dict[str, DxtreeError] = {}
-        for modality in case.modalities():
-            load = self._model(modality)
-            images = [i for i in case.images if i.modality == modality]
+        models: dict[str, Mapping[str, str]] = {}
+        loaders = {modality: self._model(modality) for modality in case.modalities()}
+        for modality, load in loaders.items():
+            images = tuple(i for i in case.images if i.modality == modality)
             try:
-                found, remarks = _ask(modality, load(), images, self.partition)
+                found, remarks, models[modality] = _ask(modality, load, images, self.partition)
             except DxtreeError as error:
                 if strict:
                     raise
@@ -102,21 +109,22 @@ class Pipeline:
             evidence += [found] if found else []
         if failed and not evidence:
             raise _nothing_left(failed)
-        return Gathered(tuple(evidence), tuple(notices), failed)
+        return Gathered(tuple(evidence), tuple(notices), failed, models)
 
     def fuse(self, case: Case, gathered: Gathered) -> Diagnosis:
         """Fuses what was gathered and sums it up the tree."""
         patient = case.patient
-        missing = [m for m in self.models if m not in {e.modality for e in gathered.evidence}]
+        missing = [m for m in sorted(self.models) if m not in {e.modality for e in gathered.evidence}]
         missing += [f for f in FIELDS if getattr(patient, f) is None]
         tree: TreeProbabilities | None = None
         status: Status = "abstained"
         doubt: tuple[Notice, ...] = ()
         used: tuple[str, ...] = ()
         if gathered.evidence:
-            tree = TreeProbabilities(self.sums, self._fused(gathered.evidence, patient))
+            leaf, fields = self._fused(gathered.evidence, patient)
+            tree = TreeProbabilities(self.sums, leaf)
             status, doubt = self._status(tree, gathered)
-            used = (*(e.modality for e in gathered.evidence), *self.fuser.used(patient))
+            used = (*(e.modality for e in gathered.evidence), *fields)
         return Diagnosis(
             case_id=case.id,
             status=status,
@@ -128,7 +136,11 @@ class Pipeline:
             missing=tuple(missing),
             notices=(*gathered.notices, *doubt),
             modalities_failed={m: e.code for m, e in gathered.failed.items()},
-            provenance={**self.provenance, "fuser": dict(self.fuser.provenance)},
+            provenance={
+                **self.provenance,
+                "models": dict(gathered.models),
+                "fuser": _guarded(f"fuser {self.fuser.name!r}", lambda: _texts(self.fuser.provenance)),
+            },
         )
 
     def _model(self, modality: str) -> Callable[[], ModalityModel]:
@@ -140,14 +152,23 @@ class Pipeline:
                 f"{did_you_mean(modality, self.models)}"
             ) from None
 
-    def _fused(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> LeafProbabilities:
-        leaf = self.fuser.fuse(evidence, patient)
-        if not isinstance(leaf, LeafProbabilities) or leaf.classes != self.partition.ids:
-            raise PluginContractError(f"fuser {self.fuser.name!r} did not answer with the training classes")
-        return leaf
+    def _fused(
+        self, evidence: Sequence[Evidence], patient: PatientMetadata
+    ) -> tuple[LeafProbabilities, tuple[str, ...]]:
+        """The fuser's answer and the metadata fields that entered it, both checked."""
+        who = f"fuser {self.fuser.name!r}"
+        leaf, used = _guarded(
+            who, lambda: (self.fuser.fuse(evidence, patient), tuple(self.fuser.used(patient)))
+        )
+        if not _has_classes(leaf, self.partition):
+            raise PluginContractError(f"{who} did not answer with the training classes")
+        if not set(used) <= set(patient.known()):
+            raise PluginContractError(f"{who} says that it used a field that is not known")
+        return leaf, used
 
     def _status(self, tree: TreeProbabilities, gathered: Gathered) -> tuple[Status, tuple[Notice, ...]]:
-        best = max(tree.level(1).values())
+        taxonomy = self.partition.taxonomy
+        best = max((tree[n] for n in taxonomy.children(taxonomy.root) if n in tree), default=0.0)
         if best < self.abstain_below:
             text = (
                 f"no first-level group reaches {self.abstain_below:.0%}; the numbers are shown for study only"
@@ -161,19 +182,18 @@ LEFT_OUT = "ImageLeftOut"
 
 
 def _ask(
-    modality: str, model: ModalityModel, images: Sequence[ImageInput], partition: Partition
-) -> tuple[Evidence | None, list[Notice]]:
-    """Runs one model and checks its answer; any fault of the model becomes a typed error."""
-    try:
-        results = list(model.predict(images))
-    except (DxtreeError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # a plugin may raise anything, SystemExit included
-        raise PluginContractError(f"the model of {modality} failed with {type(error).__name__}") from error
-    if len(results) != len(images) or not all(isinstance(r, ImageResult) for r in results):
-        raise PluginContractError(f"the model of {modality} must answer one ImageResult an image")
-    if any(r.probabilities.classes != partition.ids for r in results):
-        raise PluginContractError(f"the model of {modality} answered with other training classes")
+    modality: str, load: Callable[[], ModalityModel], images: Sequence[ImageInput], partition: Partition
+) -> tuple[Evidence | None, list[Notice], Mapping[str, str]]:
+    """Loads and runs one model and checks its answer; any fault of the model becomes a typed error."""
+    who = f"the model of {modality}"
+    model = _guarded(who, load)
+    results, prior, provenance = _guarded(
+        who, lambda: (list(model.predict(images)), model.prior, _texts(model.provenance))
+    )
+    if len(results) != len(images) or not all(_is_result(r) for r in results):
+        raise PluginContractError(f"{who} must answer one ImageResult an image")
+    if not all(_has_classes(p, partition) for p in (prior, *(r.probabilities for r in results))):
+        raise PluginContractError(f"{who} answered with other training classes")
     several = len(images) > 1
     notices = []
     for k, result in enumerate(results, start=1):
@@ -181,9 +201,33 @@ def _ask(
         notices += [Notice("ImageNote", f"{which}: {text}") for text in result.notes]
         notices += [Notice(LEFT_OUT, f"{which} was left out: {text}") for text in result.concerns]
     kept = [r.probabilities for r in results if not r.concerns]
-    if not kept:
-        return None, notices
-    return Evidence(modality, mean(kept), model.prior, len(kept)), notices
+    evidence = Evidence(modality, mean(kept), prior, len(kept)) if kept else None
+    return evidence, notices, provenance
+
+
+def _guarded(who: str, function: Callable[[], T]) -> T:
+    """Calls into a plugin. What it raises becomes a typed error, whose text repeats nothing of it."""
+    try:
+        return function()
+    except (DxtreeError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a plugin may raise anything, SystemExit included
+        raise PluginContractError(f"{who} failed with {type(error).__name__}") from error
+
+
+def _texts(provenance: Mapping[str, str]) -> dict[str, str]:
+    return {str(k): str(v) for k, v in provenance.items()}
+
+
+def _is_result(result: object) -> bool:
+    return isinstance(result, ImageResult) and all(
+        isinstance(texts, tuple) and all(isinstance(t, str) for t in texts)
+        for texts in (result.notes, result.concerns)
+    )
+
+
+def _has_classes(probabilities: object, partition: Partition) -> bool:
+    return isinstance(probabilities, LeafProbabilities) and probabilities.classes == partition.ids
 
 
 def mean(probabilities: Iterable[LeafProbabilities]) -> LeafProbabilities:
@@ -207,8 +251,14 @@ def _nothing_left(failed: Mapping[str, DxtreeError]) -> DxtreeError:
 
 
 def _observe(observer: Observer, case: Case, diagnosis: Diagnosis) -> Notice | None:
+    # Each observer gets mappings of its own: what it writes into them is not in the answer.
+    own = replace(
+        diagnosis,
+        modalities_failed=dict(diagnosis.modalities_failed),
+        provenance=deepcopy(dict(diagnosis.provenance)),
+    )
     try:
-        observer(case, diagnosis)
+        observer(case, own)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # an observer may raise anything; it must not change an answer

@@ -60,8 +60,9 @@ class LeafProbabilities:
     def from_weights(cls, classes: Sequence[str], weights: npt.ArrayLike) -> LeafProbabilities:
         """Scales weights >= 0 to sum 1 in float64. Raises `NonFiniteOutput` where they cannot be."""
         given = np.asarray(weights, np.float64)
-        total = given.sum()
-        if not np.isfinite(given).all() or (given < 0).any() or not total > 0:
+        with np.errstate(over="ignore"):
+            total = given.sum()
+        if not np.isfinite(given).all() or (given < 0).any() or not 0 < total < np.inf:
             raise NonFiniteOutput("weights of training classes must be finite, >= 0 and not all zero")
         return cls(tuple(classes), given / total)
 
@@ -69,8 +70,8 @@ class LeafProbabilities:
     def from_logits(cls, classes: Sequence[str], logits: npt.ArrayLike) -> LeafProbabilities:
         """One softmax in float64. Raises `NonFiniteOutput` for a logit that is not finite."""
         given = np.asarray(logits, np.float64)
-        if not np.isfinite(given).all():
-            raise NonFiniteOutput("a logit is not finite")
+        if not given.size or not np.isfinite(given).all():
+            raise NonFiniteOutput("a logit is not finite, or there is none")
         return cls.from_weights(classes, np.exp(given - given.max()))
 
 
@@ -88,7 +89,9 @@ class TreeProbabilities:
     @cached_property
     def _table(self) -> FloatArray:
         values = self.leaf.values[None, :]
-        return np.asarray(np.concatenate([values, self.sums.inner(values)], axis=1)[0])
+        table = np.concatenate([values, self.sums.inner(values)], axis=1)[0]
+        table.setflags(write=False)
+        return np.asarray(table)
 
     def __getitem__(self, node: str) -> float:
         """P(node). Raises `UnknownNode`, or `BelowTrainingClass` where nothing can be read there."""

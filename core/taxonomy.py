@@ -50,12 +50,13 @@ class Taxonomy:
     a node without one shows its id.
 
     Raises `TaxonomyError` naming the culprit for a cycle, two roots, no root, a parent that does not
-    exist or an empty id.
+    exist, an empty id or a text that UTF-8 cannot hold.
     """
 
     def __init__(
         self, name: str, parents: Mapping[str, str | None], names: Mapping[str, str] | None = None
     ) -> None:
+        _check_texts("the name of a taxonomy", [name])
         self.name = name
         ids = list(parents)
         order, depth, parent = _preorder(ids, parents)
@@ -71,6 +72,8 @@ class Taxonomy:
         for unknown in shown.keys() - parents.keys():
             raise TaxonomyError(f"a display name is given for {unknown!r}, which is no node of {name!r}")
         self._names = tuple(shown.get(i, i) for i in self.ids)
+        _check_texts("a node id", self.ids)
+        _check_texts("a display name", self._names)
 
     @cached_property
     def _position(self) -> dict[str, int]:
@@ -177,12 +180,17 @@ class Taxonomy:
         """Builds the tree from the names on the way from the first level down to each node.
 
         Ids are the names joined by ``:``; ancestors that are not listed themselves are added; a path
-        given twice adds nothing. Raises `TaxonomyError` for an empty name or one that contains ``:``.
+        given twice adds nothing. Raises `TaxonomyError` for an empty name, one that contains ``:`` or
+        a first level named ``root``.
         """
         parents: dict[str, str | None] = {ROOT: None}
         names: dict[str, str] = {}
         for path in paths:
             above = ROOT
+            if path and path[0] == ROOT:
+                raise TaxonomyError(
+                    f"{ROOT!r} is the id of the node above the first level, which needs no row"
+                )
             for part in path:
                 if not part or SEPARATOR in part:
                     raise TaxonomyError(f"a name must not be empty or contain {SEPARATOR!r}: {part!r}")
@@ -197,10 +205,12 @@ class Taxonomy:
         """Reads ``{"name": ..., "nodes": [{"id", "name", "parent"}, ...]}``; the root's parent is null."""
         try:
             return cls.from_dict(json.loads(Path(source).read_text("utf-8-sig")))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TaxonomyError(
                 f"{Path(source).name} is no JSON in UTF-8 ({type(error).__name__})"
             ) from error
+        except OSError as error:
+            raise TaxonomyError(f"{Path(source).name} cannot be read ({type(error).__name__})") from error
 
     @classmethod
     def from_dict(cls, raw: Any) -> Taxonomy:
@@ -261,6 +271,8 @@ def read_counts(source: str | PathLike[str]) -> tuple[Taxonomy, dict[str, int]]:
             rows = list(csv.reader(file))
     except UnicodeDecodeError as error:
         raise TaxonomyError(f"{path.name}: a counts CSV is UTF-8; save it as such") from error
+    except (OSError, csv.Error) as error:
+        raise TaxonomyError(f"{path.name} cannot be read ({type(error).__name__})") from error
     if not rows or len(rows[0]) < 2 or rows[0][-1].strip() != "images":
         raise TaxonomyError(f"{path.name}: needs one column per level and a last column named 'images'")
     paths: list[tuple[str, ...]] = []
@@ -275,11 +287,16 @@ def read_counts(source: str | PathLike[str]) -> tuple[Taxonomy, dict[str, int]]:
     return Taxonomy.from_paths(path.stem, paths), counts
 
 
+_MAX_DIGITS = 18
+"""Digits of the largest count that a sum in int64 surely holds."""
+
+
 def _levels(row: Sequence[str], width: int, where: str) -> tuple[str, ...]:
     if len(row) != width:
         raise TaxonomyError(f"{where}: has {len(row)} fields, the header has {width}")
-    if not row[-1].strip().isdecimal():
-        raise TaxonomyError(f"{where}: images is {row[-1]!r}; a whole number >= 0 is needed")
+    images = row[-1].strip()
+    if not images.isdecimal() or len(images) > _MAX_DIGITS:
+        raise TaxonomyError(f"{where}: images is {images[:40]!r}; a whole number >= 0 is needed")
     parts = [part.strip() for part in row[:-1]]
     while parts and not parts[-1]:
         parts.pop()
@@ -298,7 +315,7 @@ def _preorder(ids: Sequence[str], parents: Mapping[str, str | None]) -> tuple[li
             raise TaxonomyError(f"a node id must be a text that is not empty: {node!r}")
         if up is None:
             roots.append(node)
-        elif up not in index:
+        elif not isinstance(up, str) or up not in index:
             raise TaxonomyError(f"node {node!r} names the parent {up!r}, which does not exist")
         else:
             children[index[up]].append(index[node])
@@ -341,6 +358,19 @@ def _subtree_ends(depth: IntArray) -> IntArray:
             ends[open_nodes.pop()] = i
         open_nodes.append(i)
     return np.array(ends, np.int64)
+
+
+def _check_texts(what: str, texts: Sequence[str]) -> None:
+    """Refuses what fingerprints and files could not hold: no text, or a lone surrogate."""
+    try:
+        "".join(texts).encode()
+    except (TypeError, UnicodeEncodeError):
+        wrong = next(t for t in texts if not isinstance(t, str) or not _is_utf8(t))
+        raise TaxonomyError(f"{what} must be a text that UTF-8 can hold: {wrong!r}") from None
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _frozen(values: IntArray) -> IntArray:

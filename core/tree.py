@@ -12,12 +12,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import BelowTrainingClass, IncoherentOutput, TaxonomyError
+from core.errors import BelowTrainingClass, ContractError, IncoherentOutput, PartitionError, TaxonomyError
 from core.partition import Partition
 from core.taxonomy import IntArray
 
 FloatArray = npt.NDArray[np.float64]
 TOLERANCE = 1e-6
+_MOST_MEMBERS = 2**22
+"""Entries of the two-stage matrix above which running sums are taken: a chain would need their square."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,15 @@ class TreeSums:
     """Sums over one partition, built once and used for any number of cases.
 
     A node is *readable* where it holds at least one training class as a whole. Its probability is the
-    column of its class where it is one, or a sum over a range of columns.
+    column of its class where it is one, or a sum over a range of columns. Raises `PartitionError` for a
+    partition without any class.
     """
 
     partition: Partition
+
+    def __post_init__(self) -> None:
+        if not self.partition.classes:
+            raise PartitionError("the partition has no training class, so there is nothing to sum up")
 
     @cached_property
     def _ranges(self) -> tuple[IntArray, IntArray, IntArray]:
@@ -45,11 +52,16 @@ class TreeSums:
         return inner, first[inner], last[inner]
 
     @cached_property
-    def _two_stage(self) -> tuple[IntArray, FloatArray]:
-        """Starts of the runs of columns that no inner node cuts, and which run belongs to which node."""
+    def _two_stage(self) -> tuple[IntArray, FloatArray] | None:
+        """Starts of the runs of columns that no inner node cuts, and which run belongs to which node.
+
+        `None` where that matrix would be too large.
+        """
         _, first, last = self._ranges
         width = len(self.partition.classes)
         cuts = np.unique(np.concatenate([[0], first, last[last < width]]))
+        if len(cuts) * len(first) > _MOST_MEMBERS:
+            return None
         member = (cuts[:, None] >= first[None, :]) & (cuts[:, None] < last[None, :])
         return cuts, member.astype(np.float64)
 
@@ -75,7 +87,19 @@ class TreeSums:
         return node in self._columns
 
     def inner(self, values: npt.NDArray[np.floating]) -> FloatArray:
-        """Sums of the inner nodes: cases x classes to cases x inner nodes, in float64."""
+        """Sums of the inner nodes: cases x classes to cases x inner nodes, in float64.
+
+        Raises `ContractError` for another number of columns than there are classes.
+        """
+        if values.ndim != 2 or values.shape[1] != len(self.partition.classes):
+            raise ContractError(
+                f"values are cases x {len(self.partition.classes)} classes, not {values.shape}"
+            )
+        if self._two_stage is None:
+            _, first, last = self._ranges
+            running = np.zeros((len(values), values.shape[1] + 1))
+            np.cumsum(values, axis=1, out=running[:, 1:])
+            return running[:, last] - running[:, first]
         cuts, member = self._two_stage
         runs = np.add.reduceat(values, cuts, axis=1, dtype=np.float64)
         return np.asarray(runs @ member, np.float64)
@@ -131,7 +155,12 @@ class TreeSums:
         return tuple(found)
 
     def check(self, values: npt.NDArray[np.floating]) -> None:
-        """Raises `IncoherentOutput` where children and residual do not sum to their node within 1e-6."""
+        """Raises `IncoherentOutput` where children and residual do not sum to their node within 1e-6.
+
+        So does a value that is not finite or negative, and a root that is not 1.
+        """
+        if not np.isfinite(values).all() or (values < 0).any():
+            raise IncoherentOutput("a probability is not finite or negative")
         nodes = self.nodes
         table = dict(zip(nodes, self.of(values, nodes).T, strict=True))
         residual = {c.node: k for k, c in enumerate(self.partition.classes) if c.residual}

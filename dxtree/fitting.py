@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def read_cohorts(registry: Registry, given: Iterable[str], taxonomy: Taxonomy) -
         if not separator or not folder:
             raise CohortError(f"a cohort is given as NAME=FOLDER, not {text!r}")
         spec = registry.cohorts.get(name)
-        images += guarded(f"cohort {name!r}", lambda: spec.read(Path(folder), taxonomy))  # noqa: B023
+        images += guarded(f"cohort {name!r}", partial(spec.read, Path(folder), taxonomy))
     return images
 
 
@@ -56,10 +57,11 @@ def out_of_fold_evidence(runs: Sequence[Run], temperatures: Mapping[str, float])
 
 
 def _read_fold(run: Run, target: str, temperature: float, found: ByImage) -> None:
-    path = run.folder / target / "evidence.csv"
-    if not path.is_file():
+    if not run.is_finished(target):
         raise TrainingError(f"{target} of {run.folder.name} is not trained yet")
-    keys, logits, classes = read_evidence(path)
+    if not run.evidence_images(target):
+        return
+    keys, logits, classes = read_evidence(run.folder / target / "evidence.csv")
     prior = LeafProbabilities.from_weights(
         classes, [read_data(run.folder / target)["prior"][c] for c in classes]
     )
@@ -98,8 +100,8 @@ def fit_fusers(
     """Fits every named fuser that learns something. Raises `PluginError` for an unknown name."""
     fitted = {}
     for name in names:
-        spec = registry.fusers.get(name)
-        if spec.fit is not None:
+        fit = registry.fusers.get(name).fit
+        if fit is not None:
             progress(name)
-            fitted[name] = guarded(f"fitting {name!r}", lambda: spec.fit(cases, partition, seed))  # noqa: B023
+            fitted[name] = guarded(f"fitting {name!r}", partial(fit, cases, partition, seed))
     return fitted

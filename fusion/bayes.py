@@ -55,6 +55,7 @@ class BayesScorer:
         self._ratios = Ratios(partition)
 
     def logits(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> FloatArray:
+        """Log weights of the classes up to a constant, as `fusion.fitted.Scorer` asks."""
         total = self.target + self.metadata_weight * self.tables.log(patient)
         for one in evidence:
             total = total + self.weights.get(one.modality, 1.0) * self._ratios.log(one)
@@ -62,7 +63,7 @@ class BayesScorer:
 
 
 def load(partition: Partition, bundle: Bundle | None) -> FittedFuser:
-    """The fitted fuser. Errors are those of `read_contract`, and `ContractError` for files that do not fit."""
+    """The fitted fuser. Errors are those of `read_contract` and `read_scorer`."""
     contract, bundle = read_contract(NAME, partition, bundle)
     scorer = read_scorer(partition, contract, bundle)
     return FittedFuser(partition, contract, scorer, provenance(bundle), open_ended=True)
@@ -75,7 +76,8 @@ def fit(
     data = prepare(cases, partition, seed)
     found = fit_bayes(data)
     temperature = fit_temperature(found.crossed, data.truth, data.weight)
-    manifest = data.manifest(NAME, temperature, ["scipy"]) | settings(found.scorer) | {"strength": found.strength}
+    about = data.manifest(NAME, temperature, ["scipy"])
+    manifest = {**about, **settings(found.scorer), "strength": found.strength}
     return manifest, {TENSORS: packed(found.scorer)}
 
 
@@ -92,14 +94,12 @@ def fit_bayes(data: Fitting) -> BayesFit:
     """Tries every strength; weights are fitted on tables and priors that do not see a row's fold."""
     images = image_terms(data)
     everything = np.ones(len(data.rows), bool)
-    best: tuple[float, float, FloatArray] | None = None
+    tried = {}
     for strength in STRENGTHS:
         terms = _terms(data, images, strength)
-        score = loss(_logits(terms, _weights(data, terms, everything)), data.truth, data.weight)
-        if best is None or score < best[0]:
-            best = score, strength, terms
-    assert best is not None
-    _, strength, terms = best
+        tried[strength] = loss(_logits(terms, _weights(data, terms, everything)), data.truth, data.weight)
+    strength = min(tried, key=tried.__getitem__)
+    terms = _terms(data, images, strength)
 
     def without(fold: int) -> Callable[[BoolArray], FloatArray]:
         weights = _weights(data, terms, data.fold != fold)
@@ -127,7 +127,7 @@ def packed(scorer: BayesScorer) -> bytes:
 
 
 def read_scorer(partition: Partition, contract: Contract, bundle: Bundle) -> BayesScorer:
-    """The reverse of `settings` and `packed`. Raises `ContractError` for entries or arrays that do not fit."""
+    """The reverse of `settings` and `packed`. Raises `ContractError` for what does not fit."""
     weights, metadata_weight = bundle.require("weights", dict), bundle.require("metadata_weight", float)
     given = [*weights.values(), metadata_weight]
     if set(weights) != set(contract.modalities) or not all(

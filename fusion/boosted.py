@@ -7,7 +7,7 @@ every split has learned a side for it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,9 +23,6 @@ from fusion.features import Features
 from fusion.fitted import FittedFuser, content, provenance, read_contract
 from fusion.training import BoolArray, Fitting, prepare
 from plugins.specs import FusionCase
-
-if TYPE_CHECKING:
-    from xgboost import Booster
 
 NAME = "boosted"
 TREES = "trees.ubj"
@@ -48,6 +45,22 @@ PARAMETERS: Mapping[str, Any] = {
 """One thread: sums in another order would change bits."""
 
 
+class Trees(Protocol):
+    """What is used of xgboost's `Booster`, which has no complete types of its own."""
+
+    def predict(self, data: object, *, output_margin: bool, iteration_range: tuple[int, int]) -> FloatArray:
+        """Rows x classes, float32."""
+        ...
+
+    def save_raw(self, raw_format: str) -> bytearray:
+        """The model as bytes."""
+        ...
+
+    def num_features(self) -> int:
+        """Length of the rows it reads."""
+        ...
+
+
 def _xgboost() -> Any:
     try:
         import xgboost
@@ -59,22 +72,25 @@ def _xgboost() -> Any:
 class BoostedScorer:
     """Bayes' logits plus the trees' margins."""
 
-    def __init__(self, base: bayes.BayesScorer, features: Features, booster: Booster) -> None:
+    def __init__(self, base: bayes.BayesScorer, features: Features, booster: Trees) -> None:
         self.base, self.features, self._booster = base, features, booster
 
     def logits(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> FloatArray:
+        """Log weights of the classes up to a constant, as `fusion.fitted.Scorer` asks."""
         start = self.base.logits(evidence, patient)
         row = self.features.vector(evidence, patient)[None, :]
         return np.asarray(start + _margins(self._booster, row, len(start), 0)[0])
 
 
 def load(partition: Partition, bundle: Bundle | None) -> FittedFuser:
-    """The fitted fuser. Errors are those of `read_contract`, `ContractError` for files that do not fit, and
-    `MissingExtra` where xgboost is not installed."""
+    """The fitted fuser. Raises what `read_contract` and `read_scorer` do.
+
+    Also `ContractError` for other entries or trees, and `MissingExtra` where xgboost is not installed.
+    """
     contract, bundle = read_contract(NAME, partition, bundle)
     features = Features(partition, contract.modalities, contract.fields, absent=np.nan)
     if tuple(bundle.require("entries", list)) != features.names:
-        raise ContractError(f"the {NAME} fuser was fitted on other entries than this version makes; fit it anew")
+        raise ContractError(f"the {NAME} fuser was fitted on other entries than these; fit it anew")
     base = bayes.read_scorer(partition, contract, bundle)
     # The bytes are those whose sha256 was checked: a damaged file crashes xgboost's parser.
     booster = _xgboost().Booster({"nthread": 1}, model_file=bytearray(content(bundle, TREES)))
@@ -104,12 +120,12 @@ def fit(
     return manifest, files
 
 
-def _boost(data: Fitting, table: FloatArray, base: FloatArray, seen: BoolArray, rounds: int) -> Booster:
+def _boost(data: Fitting, table: FloatArray, base: FloatArray, seen: BoolArray, rounds: int) -> Trees:
     xgboost = _xgboost()
     rows = xgboost.DMatrix(table[seen], label=data.truth[seen], weight=data.weight[seen], nthread=1)
     rows.set_base_margin(base[seen])
     parameters = {**PARAMETERS, "num_class": base.shape[1], "seed": data.seed}
-    booster: Booster = xgboost.train(parameters, rows, num_boost_round=rounds)
+    booster: Trees = xgboost.train(parameters, rows, num_boost_round=rounds)
     return booster
 
 
@@ -132,7 +148,7 @@ def _rounds(data: Fitting, table: FloatArray, base: FloatArray) -> tuple[int, Fl
     return best, crossed
 
 
-def _margins(booster: Booster, table: FloatArray, classes: int, rounds: int) -> FloatArray:
+def _margins(booster: Trees, table: FloatArray, classes: int, rounds: int) -> FloatArray:
     """What the first `rounds` rounds add to the logits: rows x classes. 0 rounds mean all."""
     rows = _xgboost().DMatrix(table, nthread=1)
     rows.set_base_margin(np.zeros((len(table), classes), np.float32))

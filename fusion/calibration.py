@@ -31,7 +31,9 @@ def fit_temperature(logits: FloatArray, truth: npt.NDArray[np.int64], weights: F
     from scipy.optimize import minimize_scalar
 
     span = (float(np.log(BOUNDS[0])), float(np.log(BOUNDS[1])))
-    found = minimize_scalar(
-        lambda log: loss(logits / np.exp(log), truth, weights), bounds=span, method="bounded"
-    )
+
+    def at(log_temperature: float) -> float:
+        return loss(logits / np.exp(log_temperature), truth, weights)
+
+    found = minimize_scalar(at, bounds=span, method="bounded")
     return float(np.exp(found.x))

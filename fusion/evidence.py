@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from core.errors import ContractError
 from core.partition import Partition
@@ -19,13 +20,15 @@ def in_order(evidence: Sequence[Evidence], partition: Partition) -> tuple[Eviden
     if not evidence:
         raise ContractError("there is no evidence to fuse; at least one modality is needed")
     ordered = tuple(sorted(evidence, key=lambda e: e.modality))
-    for one, other in zip(ordered, ordered[1:], strict=False):
+    for one, other in pairwise(ordered):
         if one.modality == other.modality:
             raise ContractError(
                 f"modality {one.modality!r} gives evidence twice; average its images into one Evidence first"
             )
     for one in ordered:
-        for what, given in (("probabilities", one.probabilities), ("prior", one.prior)):
+        # A stranger's model may have put anything here.
+        parts: dict[str, object] = {"probabilities": one.probabilities, "prior": one.prior}
+        for what, given in parts.items():
             if not isinstance(given, LeafProbabilities) or given.classes != partition.ids:
                 raise ContractError(
                     f"the {what} of modality {one.modality!r} are not over the {len(partition.ids)} training "

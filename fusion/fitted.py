@@ -31,7 +31,9 @@ class Scorer(Protocol):
     may be known; it answers with one finite log weight a class, up to a constant.
     """
 
-    def logits(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> FloatArray: ...
+    def logits(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> FloatArray:
+        """Log weights of the classes, in the order of the partition."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class FittedFuser:
 
     @property
     def name(self) -> str:
+        """Name of the kind of fuser."""
         return self.contract.name
 
     def used(self, patient: PatientMetadata) -> tuple[str, ...]:

@@ -25,17 +25,23 @@ class ImageOnly:
 
     @property
     def name(self) -> str:
+        """Always `image_only`."""
         return NAME
 
     @property
     def provenance(self) -> Mapping[str, str]:
+        """The rule; there is nothing else to it."""
         return {"rule": "arithmetic mean over modalities"}
 
-    def fuse(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> LeafProbabilities:
+    def fuse(
+        self,
+        evidence: Sequence[Evidence],
+        patient: PatientMetadata,  # noqa: ARG002 - the protocol has it
+    ) -> LeafProbabilities:
         """The mean; of one modality, its probabilities to the bit. Errors are those of `in_order`."""
         return mean(e.probabilities for e in in_order(evidence, self.partition))
 
-    def used(self, patient: PatientMetadata) -> tuple[str, ...]:
+    def used(self, patient: PatientMetadata) -> tuple[str, ...]:  # noqa: ARG002 - the protocol has it
         """Nothing, whatever is known."""
         return ()
 

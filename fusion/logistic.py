@@ -1,9 +1,10 @@
 """Which weights of log ratios and metadata tell the classes apart? Multinomial logistic regression.
 
-    log P(c | all)  =  bias(c) + sum over m of pool_m * ratio_m(c) + sum over entries x of W(x, c) * x + constant
+    log P(c | all) = bias(c) + sum over m of pool_m * ratio_m(c) + sum over entries x of W(x, c) * x + const
 
-The first two terms are a log-opinion pool, as Bayes' rule has it; the penalty draws W to 0 and the bias to the
-target prior. So a class with two lesions keeps the pool's answer, and one without any keeps a probability.
+The first two terms are a log-opinion pool, as Bayes' rule has it; the penalty draws W to 0 and the bias to
+the target prior. So a class with two lesions keeps the pool's answer, and one without any a probability.
+W(x, c) is a sum over the nodes of the tree at or above c, so that classes share what their group learns.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from core.tree import FloatArray
 from fusion.calibration import fit_temperature, log_softmax, loss
 from fusion.features import Features
 from fusion.fitted import FittedFuser, content, provenance, read_contract
+from fusion.ratio import lineage
 from fusion.rows import IntArray
 from fusion.tensors import pack, unpack
 from fusion.training import BoolArray, Fitting, prepare
@@ -35,7 +37,7 @@ PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0)
 """C, the inverse of the squared penalty's strength, from strong to weak; the first that is best is kept."""
 
 ITERATIONS = 120
-"""Steps of L-BFGS, from the pool or from the next stronger penalty; more changes the loss by less than .001."""
+"""Steps of L-BFGS, from the pool or from the next stronger penalty."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,14 @@ class Weights:
         return np.concatenate([self.bias, self.pool, self.matrix.ravel()])
 
     @classmethod
-    def from_flat(cls, values: FloatArray, classes: int, modalities: int) -> Weights:
+    def from_flat(cls, values: FloatArray, classes: int, modalities: int, columns: int) -> Weights:
         """The reverse of `flat`."""
         bias, pool, matrix = np.split(values, [classes, classes + modalities])
-        return cls(bias, pool, matrix.reshape(-1, classes))
+        return cls(bias, pool, matrix.reshape(-1, columns))
+
+    def on(self, tree: FloatArray) -> Weights:
+        """From entries x nodes to entries x classes, each class with the sum over the nodes above it."""
+        return Weights(self.bias, self.pool, self.matrix @ tree)
 
 
 class LogisticScorer:
@@ -81,6 +87,7 @@ class LogisticScorer:
         self._pool = dict(zip(features.modalities, weights.pool.tolist(), strict=True))
 
     def logits(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> FloatArray:
+        """Log weights of the classes up to a constant, as `fusion.fitted.Scorer` asks."""
         ratios = {e.modality: self.features.ratios.log(e) for e in evidence}
         total = self.weights.bias + self.features.from_ratios(ratios, patient) @ self.weights.matrix
         for modality, ratio in ratios.items():
@@ -89,11 +96,11 @@ class LogisticScorer:
 
 
 def load(partition: Partition, bundle: Bundle | None) -> FittedFuser:
-    """The fitted fuser. Errors are those of `read_contract`, and `ContractError` for files that do not fit."""
+    """The fitted fuser. Raises what `read_contract` does, and `ContractError` for files that do not fit."""
     contract, bundle = read_contract(NAME, partition, bundle)
     features = Features(partition, contract.modalities, contract.fields)
     if tuple(bundle.require("entries", list)) != features.names:
-        raise ContractError(f"the {NAME} fuser was fitted on other entries than this version makes; fit it anew")
+        raise ContractError(f"the {NAME} fuser was fitted on other entries than these; fit it anew")
     width, entries, modalities = len(partition.ids), len(features.names), len(contract.modalities)
     shapes = {"bias": (width,), "pool": (modalities,), "matrix": (entries, width)}
     weights = Weights(**unpack(content(bundle, TENSORS), shapes))
@@ -109,15 +116,16 @@ def fit(
     design = design_of(data, features)
     c, logits, score = _chosen(data, design)
     temperature = fit_temperature(logits, data.truth, data.weight)
-    weights = _start(data.target(), design)
+    tree = shares(partition)
+    weights = _start(data.target(), design, tree)
     for weaker in PENALTIES[: PENALTIES.index(c) + 1]:
-        weights = fit_weights(design, data.truth, data.weight, data.target(), weaker, weights)
+        weights = fit_weights(design, data.truth, data.weight, data.target(), tree, weaker, weights)
     manifest = data.manifest(NAME, temperature, ["scipy"]) | {
         "penalty": c,
         "cross_fitted_loss": score,
         "entries": list(features.names),
     }
-    return manifest, {TENSORS: pack(vars(weights))}
+    return manifest, {TENSORS: pack(vars(weights.on(tree)))}
 
 
 def design_of(data: Fitting, features: Features) -> Design:
@@ -135,15 +143,16 @@ def design_of(data: Fitting, features: Features) -> Design:
 def _chosen(data: Fitting, design: Design) -> tuple[float, FloatArray, float]:
     """The best penalty, the cross-fitted logits under it and their loss."""
     best: tuple[float, FloatArray, float] | None = None
-    weights = [_start(data.target(fold), design) for fold in range(data.folds)]
+    tree = shares(data.partition)
+    weights = [_start(data.target(fold), design, tree) for fold in range(data.folds)]
     for c in PENALTIES:
         logits = np.empty((len(data.rows), len(data.partition.ids)))
         for fold in range(data.folds):
             seen, target = data.fold != fold, data.target(fold)
             weights[fold] = fit_weights(
-                design[seen], data.truth[seen], data.weight[seen], target, c, weights[fold]
+                design[seen], data.truth[seen], data.weight[seen], target, tree, c, weights[fold]
             )
-            logits[~seen] = weights[fold].logits(design[~seen])
+            logits[~seen] = weights[fold].on(tree).logits(design[~seen])
         score = loss(logits, data.truth, data.weight)
         if best is not None and score >= best[2]:
             break
@@ -153,23 +162,42 @@ def _chosen(data: Fitting, design: Design) -> tuple[float, FloatArray, float]:
     return best
 
 
-def _start(target: FloatArray, design: Design) -> Weights:
+def _start(target: FloatArray, design: Design, tree: FloatArray) -> Weights:
     """The plain pool."""
-    return Weights(target, np.ones(design.ratios.shape[1]), np.zeros((design.table.shape[1], len(target))))
+    return Weights(target, np.ones(design.ratios.shape[1]), np.zeros((design.table.shape[1], len(tree))))
+
+
+def shares(partition: Partition) -> FloatArray:
+    """Nodes x classes: 1 where a class lies at or below the node; the classes themselves come last."""
+    nodes, chains = lineage(partition)
+    above = np.zeros((len(nodes), len(chains)))
+    for k, chain in enumerate(chains):
+        above[list(chain), k] = 1.0
+    # The root moves all classes alike, which no softmax feels.
+    return np.concatenate([above[1:], np.eye(len(chains))])
 
 
 def fit_weights(
-    design: Design, truth: IntArray, weight: FloatArray, target: FloatArray, c: float, start: Weights
+    design: Design,
+    truth: IntArray,
+    weight: FloatArray,
+    target: FloatArray,
+    tree: FloatArray,
+    c: float,
+    start: Weights,
 ) -> Weights:
-    """Weights with the least penalised loss: sum of weighted losses plus |W|^2 / 2C plus |bias - target|^2 / 2C."""
+    """Weights with the least penalised loss, `matrix` over the nodes of `shares`.
+
+    The loss is the sum of weighted losses plus (|matrix|^2 + |bias - target|^2) / 2C.
+    """
     from scipy.optimize import minimize
 
     at, total = np.arange(len(truth)), weight.sum()
     classes, modalities = len(target), design.ratios.shape[1]
 
     def loss_and_slope(flat: FloatArray) -> tuple[float, FloatArray]:
-        w = Weights.from_flat(flat, classes, modalities)
-        log = log_softmax(w.logits(design))
+        w = Weights.from_flat(flat, classes, modalities, len(tree))
+        log = log_softmax(w.on(tree).logits(design))
         gap = np.exp(log)
         gap[at, truth] -= 1
         gap *= weight[:, None]
@@ -177,7 +205,7 @@ def fit_weights(
         slope = Weights(
             gap.sum(axis=0) + off / c,
             np.einsum("rk,rmk->m", gap, design.ratios),
-            design.table.T @ gap + w.matrix / c,
+            (design.table.T @ gap) @ tree.T + w.matrix / c,
         )
         penalty = (off @ off + np.vdot(w.matrix, w.matrix)) / (2 * c)
         return float((penalty - weight @ log[at, truth]) / total), slope.flat() / total
@@ -185,4 +213,4 @@ def fit_weights(
     found = minimize(
         loss_and_slope, start.flat(), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}
     )
-    return Weights.from_flat(np.asarray(found.x, np.float64), classes, modalities)
+    return Weights.from_flat(np.asarray(found.x, np.float64), classes, modalities, len(tree))

@@ -108,7 +108,7 @@ class _Smoothing:
         taxonomy = partition.taxonomy
         place = {node: i for i, node in enumerate(nodes)}
         ups = (taxonomy.node(n).parent for n in nodes)
-        self.parents = [place[up] if up in place else -1 for up in ups]
+        self.parents = [-1 if up is None else place[up] for up in ups]
 
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Classes x bins counts to classes x bins log ratios; all finite."""

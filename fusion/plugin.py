@@ -14,6 +14,9 @@ from plugins.specs import FuserSpec, FusionCase
 
 DXTREE_API_VERSION = 1
 
+FuserFiles = tuple[Mapping[str, Any], Mapping[str, bytes]]
+"""Manifest and files of a fuser bundle."""
+
 
 def _spec(name: str, title: str, *, learns: bool = True) -> FuserSpec:
     module = f"fusion.{name}"
@@ -22,10 +25,8 @@ def _spec(name: str, title: str, *, learns: bool = True) -> FuserSpec:
         fuser: Fuser = import_module(module).load(partition, bundle)
         return fuser
 
-    def fit(
-        cases: Sequence[FusionCase], partition: Partition, seed: int
-    ) -> tuple[Mapping[str, Any], Mapping[str, bytes]]:
-        found: tuple[Mapping[str, Any], Mapping[str, bytes]] = import_module(module).fit(cases, partition, seed)
+    def fit(cases: Sequence[FusionCase], partition: Partition, seed: int) -> FuserFiles:
+        found: FuserFiles = import_module(module).fit(cases, partition, seed)
         return found
 
     return FuserSpec(name, title, load, fit if learns else None)

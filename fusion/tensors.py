@@ -20,7 +20,7 @@ def pack(arrays: Mapping[str, FloatArray]) -> bytes:
 
 
 def unpack(content: bytes, shapes: Shapes) -> dict[str, FloatArray]:
-    """The arrays, read-only. Raises `ContractError` for other names, shapes or types, or values not finite."""
+    """The arrays, read-only. Raises `ContractError` for other names, shapes, types or values not finite."""
     try:
         found = load(content)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:

@@ -48,9 +48,12 @@ def fit_fuser(
 
 
 def check_cases(cases: Sequence[FusionCase], partition: Partition) -> None:
-    """Raises `TrainingError` where nothing honest can be fitted: no cases, fewer than two folds, a fold
-    without a lesion, a lesion in two folds or twice in a cohort, a truth that is no training class, fewer
-    than two classes; `ContractError` for evidence over other classes."""
+    """Refuses cases on which nothing honest can be fitted.
+
+    Raises `TrainingError` for no cases, fewer than two folds, a fold without a lesion, a lesion in two folds
+    or twice in a cohort, a truth that is no training class, fewer than two classes; `ContractError` for
+    evidence over other classes.
+    """
     if not cases:
         raise TrainingError("there are no cases to fit a fuser on")
     fold: dict[str, int] = {}

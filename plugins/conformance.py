@@ -8,11 +8,13 @@ from __future__ import annotations
 import io
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -60,8 +62,17 @@ def check(plugin: str, registry: Registry, models: ModelSet) -> list[Finding]:
         findings.append(_try(f"taxonomy {name} loads", registry.taxonomies.get(name).load))
     for name in offers["model set"]:
         folder = registry.model_sets.get(name).folder
-        findings.append(_try(f"model set {name} is whole", partial(ModelSet.open, folder)))
+        findings.append(_try(f"model set {name} is whole", partial(_open_all, folder)))
     return findings
+
+
+def _open_all(folder: Path) -> None:
+    found = ModelSet.open(folder)
+    _expect(len(found.partition.ids) > 0)
+    for modality in found.modalities:
+        found.modality_bundle(modality)
+    for fuser in found.fusers:
+        found.fuser_bundle(fuser)
 
 
 def sample_images(modality: str, number: int = 2) -> list[ImageInput]:
@@ -81,7 +92,7 @@ def sample_images(modality: str, number: int = 2) -> list[ImageInput]:
 
 def check_modality(name: str, registry: Registry, models: ModelSet) -> list[Finding]:
     """The promises of `core.ModalityModel`, on drawn images."""
-    pipeline = assemble(registry, models)
+    before, pipeline = _globals(), assemble(registry, models)
     if name not in pipeline.models:
         return [
             Finding(
@@ -92,23 +103,33 @@ def check_modality(name: str, registry: Registry, models: ModelSet) -> list[Find
     first = _try(f"{name}: its model loads", lambda: loaded.append(pipeline.models[name]()))
     if not loaded:
         return [first]
-    model, images = loaded[0], sample_images(name)
+    model, images, partition = loaded[0], sample_images(name), models.partition
+    answer: list[ImageResult] = []
     findings = [
         first,
-        Finding(f"{name}: it bears its own name", model.modality == name, f"it says {model.modality!r}"),
-        Finding(f"{name}: its prior is over the training classes", _prior_fits(model, models.partition)),
-        Finding(
-            f"{name}: its provenance is text", all(isinstance(v, str) for v in model.provenance.values())
+        _try(
+            f"{name}: it bears its own name",
+            lambda: _expect(model.modality == name, f"it says {model.modality!r}"),
+        ),
+        _try(
+            f"{name}: its prior is over the training classes",
+            lambda: _expect(_fits(model.prior, partition)),
+        ),
+        _try(f"{name}: its provenance is text", lambda: _expect(_is_text(model.provenance))),
+        _try(f"{name}: it answers for drawn images", lambda: answer.extend(model.predict(images))),
+        _try(
+            f"{name}: one ImageResult an image",
+            lambda: _expect([type(r) for r in answer] == [ImageResult] * len(images)),
         ),
     ]
-    before = _globals()
-    answers: list[Sequence[ImageResult]] = []
-    findings.append(
-        _try(f"{name}: it answers for drawn images", lambda: answers.append(model.predict(images)))
-    )
-    if not answers:
-        return findings
-    return findings + list(_check_answers(name, model, images, list(answers[0]), models.partition, before))
+    if all(f.passed for f in findings[-2:]):
+        findings += _check_answers(name, model, images, answer, partition)
+    changed = _changed(before)
+    findings += [
+        Finding(f"{name}: it leaves the process as it was", not changed, ", ".join(changed)),
+        _try(f"{name}: a file that is no image is a typed error", lambda: _refuse(name, model)),
+    ]
+    return findings
 
 
 def _check_answers(
@@ -117,37 +138,34 @@ def _check_answers(
     images: list[ImageInput],
     answer: list[ImageResult],
     partition: Partition,
-    before: dict[str, object],
-) -> Iterator[Finding]:
-    typed = len(answer) == len(images) and all(isinstance(r, ImageResult) for r in answer)
-    yield Finding(f"{name}: one ImageResult an image", typed)
-    if not typed:
-        return
-    yield Finding(
-        f"{name}: its classes are the pipeline's",
-        all(r.probabilities.classes == partition.ids for r in answer),
-    )
-    again = model.predict(images)
-    yield Finding(f"{name}: the same images give the same bits", _same(answer, again))
-    alone = [model.predict([image])[0] for image in images]
-    yield Finding(f"{name}: an answer does not depend on its neighbours", _same(answer, alone))
-    turned = list(model.predict(images[::-1]))[::-1]
-    yield Finding(f"{name}: the order of images does not matter", _same(answer, turned))
-    yield _try(f"{name}: no image, no result", lambda: _expect(len(list(model.predict([]))) == 0))
-    changed = [k for k, v in _globals().items() if before[k] != v]
-    yield Finding(f"{name}: it leaves the process as it was", not changed, ", ".join(changed))
-    yield _refuses(name, model)
+) -> list[Finding]:
+    def same(again: Iterable[ImageResult]) -> None:
+        _expect([r.probabilities for r in again] == [r.probabilities for r in answer])
+
+    return [
+        _try(
+            f"{name}: its classes are the pipeline's",
+            lambda: _expect(all(_fits(r.probabilities, partition) for r in answer)),
+        ),
+        _try(f"{name}: the same images give the same bits", lambda: same(model.predict(images))),
+        _try(
+            f"{name}: an answer does not depend on its neighbours",
+            lambda: same(model.predict([image])[0] for image in images),
+        ),
+        _try(
+            f"{name}: the order of images does not matter",
+            lambda: same(reversed(list(model.predict(images[::-1])))),
+        ),
+        _try(f"{name}: no image, no result", lambda: _expect(not list(model.predict([])))),
+    ]
 
 
-def _refuses(name: str, model: ModalityModel) -> Finding:
-    what = f"{name}: a file that is no image is a typed error"
+def _refuse(name: str, model: ModalityModel) -> None:
     try:
-        model.predict([ImageInput(modality=name, data=b"this is no image")])
+        list(model.predict([ImageInput(modality=name, data=b"this is no image")]))
     except DxtreeError:
-        return Finding(what, passed=True)
-    except Exception as error:  # whatever the plugin raises is the finding
-        return Finding(what, passed=False, detail=f"it raised {type(error).__name__}")
-    return Finding(what, passed=False, detail="it answered as if it were one")
+        return
+    raise PluginError("it answered as if it were one")
 
 
 def check_fuser(name: str, registry: Registry, models: ModelSet) -> list[Finding]:
@@ -164,7 +182,10 @@ def check_fuser(name: str, registry: Registry, models: ModelSet) -> list[Finding
     subsets = [s for n in range(1, len(evidence) + 1) for s in combinations(evidence, n)]
     return [
         first,
-        Finding(f"{name}: it bears its own name", fuser.name == name, f"it says {fuser.name!r}"),
+        _try(
+            f"{name}: it bears its own name", lambda: _expect(fuser.name == name, f"it says {fuser.name!r}")
+        ),
+        _try(f"{name}: its provenance is text", lambda: _expect(_is_text(fuser.provenance))),
         _try(
             f"{name}: every subset of inputs has an answer",
             lambda: _all_answer(fuser, subsets, models.partition),
@@ -212,17 +233,17 @@ def _try(what: str, action: Callable[[], object]) -> Finding:
     return Finding(what, passed=True)
 
 
-def _expect(kept: bool) -> None:
+def _expect(kept: bool, otherwise: str = "it does not hold") -> None:
     if not kept:
-        raise PluginError("it does not hold")
+        raise PluginError(otherwise)
 
 
-def _same(one: Sequence[ImageResult], other: Sequence[ImageResult]) -> bool:
-    return [r.probabilities for r in one] == [r.probabilities for r in other]
+def _fits(probabilities: object, partition: Partition) -> bool:
+    return isinstance(probabilities, LeafProbabilities) and probabilities.classes == partition.ids
 
 
-def _prior_fits(model: ModalityModel, partition: Partition) -> bool:
-    return isinstance(model.prior, LeafProbabilities) and model.prior.classes == partition.ids
+def _is_text(provenance: Mapping[str, str]) -> bool:
+    return all(isinstance(text, str) for pair in provenance.items() for text in pair)
 
 
 def _watches(registry: Registry, plugin: str) -> bool:
@@ -230,11 +251,22 @@ def _watches(registry: Registry, plugin: str) -> bool:
 
 
 def _globals() -> dict[str, object]:
+    torch: Any = sys.modules.get("torch")
     return {
         "ImageFile.LOAD_TRUNCATED_IMAGES": ImageFile.LOAD_TRUNCATED_IMAGES,
         "Image.MAX_IMAGE_PIXELS": Image.MAX_IMAGE_PIXELS,
         "random state": random.getstate(),
         "numpy random state": str(np.random.get_state(legacy=False)),  # noqa: NPY002
+        "torch random state": torch.get_rng_state().tolist() if torch else None,
+        "torch threads": torch.get_num_threads() if torch else None,
         "working directory": str(Path.cwd()),
         "environment": dict(os.environ),
     }
+
+
+def _changed(before: Mapping[str, object]) -> list[str]:
+    # Off is the only right state, also where it was turned on when the plugin was imported.
+    right = {**before, "ImageFile.LOAD_TRUNCATED_IMAGES": False}
+    now = _globals()
+    # To import torch is no fault: what it brings is compared where it was there before.
+    return [k for k, v in now.items() if right[k] != v and not (right[k] is None and k.startswith("torch"))]

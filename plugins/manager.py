@@ -49,6 +49,7 @@ class PluginManager:
         self._pluggy = pluggy.PluginManager(PROJECT)
         self._pluggy.add_hookspecs(hookspecs)
         self._statuses: dict[str, PluginStatus] = {}
+        self._files: dict[Path, str] = {}
 
     @property
     def statuses(self) -> tuple[PluginStatus, ...]:
@@ -62,7 +63,11 @@ class PluginManager:
         `enabled` that nothing installed bears is listed as failed.
         """
         wanted = set(enabled)
-        found = sorted(entry_points(group=GROUP), key=lambda e: (_distribution(e), e.name, e.value))
+        # Ours first: a stranger's entry point that names a module of ours must not take it away.
+        found = sorted(
+            entry_points(group=GROUP),
+            key=lambda e: (_distribution(e) != OWN_DISTRIBUTION, _distribution(e), e.name, e.value),
+        )
         seen: set[str] = set()
         for entry in found:
             origin = _distribution(entry)
@@ -80,16 +85,19 @@ class PluginManager:
             self._statuses[absent] = PluginStatus(absent, "not installed", "failed", cause)
 
     def load_file(self, path: str | Path) -> PluginStatus:
-        """Loads a plugin that is one Python file; a failure is kept, not raised."""
+        """Loads a plugin that is one Python file, once; a failure is kept, not raised."""
         file = Path(path)
-        status = PluginStatus(file.stem, file.name, "ok")
-        self._guarded(status, lambda: _import_file(file))
-        return self._statuses[file.stem]
+        place = file.absolute()
+        if place not in self._files:
+            status = PluginStatus(file.stem, file.name, "ok")
+            self._files[place] = self._guarded(status, lambda: _import_file(file))
+        return self._statuses[self._files[place]]
 
     def add(self, module: ModuleType | Any, name: str, *, built_in: bool = False) -> PluginStatus:
         """Registers an object whose attributes are hook implementations."""
-        self._guarded(PluginStatus(name, "given", "ok", built_in=built_in), lambda: module)
-        return self._statuses[name]
+        return self._statuses[
+            self._guarded(PluginStatus(name, "given", "ok", built_in=built_in), lambda: module)
+        ]
 
     def offers(self, hook: str) -> Iterator[tuple[str, Any]]:
         """(plugin name, spec) of everything that the plugins offer through a hook, by plugin name.
@@ -110,7 +118,7 @@ class PluginManager:
 
     def observers(self) -> tuple[Callable[[Case, Diagnosis], None], ...]:
         """The `dxtree_diagnosed` hooks, each as a function of its own."""
-        return tuple(_observer(i.function) for i in self._implementations("dxtree_diagnosed"))
+        return tuple(_observer(i) for i in self._implementations("dxtree_diagnosed"))
 
     def watchers(self) -> tuple[str, ...]:
         """Names of the plugins that watch diagnoses."""
@@ -128,21 +136,26 @@ class PluginManager:
         """Whether a plugin came with this distribution."""
         return self._statuses[name].built_in
 
+    def is_working(self, name: str) -> bool:
+        """Whether a plugin was loaded and has not failed."""
+        return self._statuses[name].state == "ok"
+
     def _implementations(self, hook: str) -> list[Any]:
         found = getattr(self._pluggy.hook, hook).get_hookimpls()
         return sorted(found, key=lambda i: str(i.plugin_name))
 
-    def _guarded(self, status: PluginStatus, load: Callable[[], Any]) -> None:
+    def _guarded(self, status: PluginStatus, load: Callable[[], Any]) -> str:
+        """Registers what `load` gives; returns the name under which the plugin's status is kept."""
         name = status.name
         if name in self._statuses and self._statuses[name].state != "not enabled":
             both = f"{self._statuses[name].origin} and {status.origin}"
             if not self._statuses[name].built_in:
                 self.fail(name, f"two plugins bear this name: {both}; remove or rename one")
-                return
+                return name
             name = f"{status.origin}:{name}"
             self._statuses[name] = replace(status, name=name)
             self.fail(name, f"{both} bear the name of a built-in plugin; rename yours")
-            return
+            return name
         self._statuses[name] = status
         try:
             module = load()
@@ -156,10 +169,15 @@ class PluginManager:
                 error.safe_message if isinstance(error, DxtreeError) else f"{type(error).__name__}: {error}"
             )
             self.fail(name, _one_line(text), error)
+        return name
 
 
 def _distribution(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else "unknown distribution"
+    try:
+        name = entry.dist.name if entry.dist is not None else None
+    except Exception:  # importlib.metadata raises several classes where a distribution is half removed
+        name = None
+    return name or "unknown distribution"
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -171,7 +189,11 @@ def _import_file(path: Path) -> ModuleType:
         raise PluginError("Python cannot import this file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
     return module
 
 
@@ -182,25 +204,31 @@ def _check_version(module: Any) -> None:
 
 
 def _check_hook_names(module: Any) -> None:
-    known = [name for name in vars(hookspecs) if name.startswith(f"{PROJECT}_")]
-    marked = [name for name in dir(module) if hasattr(getattr(module, name, None), f"{PROJECT}_impl")]
-    for name in marked:
+    prefix, marker = f"{PROJECT}_", f"{PROJECT}_impl"
+    known = [name for name in vars(hookspecs) if name.startswith(prefix)]
+    members = {name: getattr(module, name, None) for name in dir(module)}
+    marked = {name: getattr(member, marker) for name, member in members.items() if hasattr(member, marker)}
+    meant = [name for name, member in members.items() if name.startswith(prefix) and callable(member)]
+    for name in (*marked, *meant):
         if name not in known:
             raise PluginError(f"{name!r} is no hook{did_you_mean(name, known)}")
-    unmarked = [n for n in known if callable(getattr(module, n, None)) and n not in marked]
+    unmarked = [name for name in meant if name not in marked]
     if unmarked:
         raise PluginError(f"{unmarked[0]!r} lacks the decorator @hookimpl (from plugins import hookimpl)")
+    for name, options in marked.items():
+        if options.get("wrapper") or options.get("hookwrapper"):
+            raise PluginError(f"{name!r} is a wrapper; a plugin cannot stand around another's hook")
     if not marked:
         raise PluginError(f"it implements no hook; there are {', '.join(known)}")
 
 
-def _observer(function: Callable[..., None]) -> Callable[[Case, Diagnosis], None]:
+def _observer(implementation: Any) -> Callable[[Case, Diagnosis], None]:
     # A hook implementation may leave out arguments that it does not need.
-    names = function.__code__.co_varnames[: function.__code__.co_argcount]
+    names = {*implementation.argnames, *implementation.kwargnames}
 
     def observe(case: Case, diagnosis: Diagnosis) -> None:
         given = {"case": case, "diagnosis": diagnosis}
-        function(**{name: given[name] for name in names if name in given})
+        implementation.function(**{name: value for name, value in given.items() if name in names})
 
     return observe
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -18,9 +19,17 @@ class Shelf(Generic[Spec]):
     """All specs of one kind by name, with who offers each. A name that two strangers offer is unusable."""
 
     kind: str
+    offers: list[tuple[str, Spec]] = field(default_factory=list)
+    """(plugin, spec) of everything that was offered."""
     specs: dict[str, Spec] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     clashes: dict[str, PluginError] = field(default_factory=dict)
+
+    def settle(self, works: Callable[[str], bool]) -> None:
+        """Makes usable what working plugins offer, and nothing else."""
+        kept = [(plugin, spec) for plugin, spec in self.offers if works(plugin)]
+        self.specs = {spec.name: spec for _, spec in kept}
+        self.owners = {spec.name: plugin for plugin, spec in kept}
 
     def get(self, name: str) -> Spec:
         """The spec of this name. Raises `PluginError` for a clash, or naming what there is."""
@@ -49,15 +58,24 @@ class Registry:
 
     @classmethod
     def of(cls, manager: PluginManager) -> Registry:
-        """Asks every plugin once. Wrong types and duplicate names are kept as the plugin's failure."""
-        return cls(
-            manager,
-            _shelf(manager, "dxtree_modalities", "modality", ModalitySpec),
-            _shelf(manager, "dxtree_fusers", "fuser", FuserSpec),
-            _shelf(manager, "dxtree_cohorts", "cohort", CohortSpec),
-            _shelf(manager, "dxtree_taxonomies", "taxonomy", TaxonomySpec),
-            _shelf(manager, "dxtree_model_sets", "model set", ModelSetSpec),
+        """Asks every plugin once.
+
+        A plugin that raises, answers with a wrong type or bears a name that another one has fails, and
+        offers nothing at all; names are compared when all have answered, so that no order counts.
+        """
+        shelves: tuple[Shelf[Any], ...] = (
+            _gathered(manager, "dxtree_modalities", "modality", ModalitySpec),
+            _gathered(manager, "dxtree_fusers", "fuser", FuserSpec),
+            _gathered(manager, "dxtree_cohorts", "cohort", CohortSpec),
+            _gathered(manager, "dxtree_taxonomies", "taxonomy", TaxonomySpec),
+            _gathered(manager, "dxtree_model_sets", "model set", ModelSetSpec),
         )
+        failed = {plugin: why for shelf in shelves for plugin, why in _compared(shelf, manager)}
+        for plugin, why in failed.items():
+            manager.fail(plugin, why)
+        for shelf in shelves:
+            shelf.settle(manager.is_working)
+        return cls(manager, *shelves)
 
     def offered_by(self, plugin: str) -> Mapping[str, tuple[str, ...]]:
         """What one plugin offers, by kind."""
@@ -71,36 +89,32 @@ class Registry:
         return {s.kind: tuple(n for n in s.names() if s.owners[n] == plugin) for s in shelves}
 
 
-def _shelf(manager: PluginManager, hook: str, kind: str, wanted: type[Spec]) -> Shelf[Spec]:
+def _gathered(manager: PluginManager, hook: str, kind: str, wanted: type[Spec]) -> Shelf[Spec]:
     shelf: Shelf[Spec] = Shelf(kind)
     for plugin, spec in list(manager.offers(hook)):
-        if not isinstance(spec, wanted) or not isinstance(spec.name, str) or not spec.name:
-            manager.fail(
-                plugin, f"{hook} must return {wanted.__name__} with a name, not {type(spec).__name__}"
-            )
-            continue
-        _put(shelf, manager, plugin, spec)
+        if isinstance(spec, wanted) and isinstance(spec.name, str) and spec.name:
+            shelf.offers.append((plugin, spec))
+        else:
+            found = type(spec).__name__
+            manager.fail(plugin, f"{hook} must return {wanted.__name__} with a name, not {found}")
     return shelf
 
 
-def _put(shelf: Shelf[Spec], manager: PluginManager, plugin: str, spec: Spec) -> None:
-    name = spec.name
-    other = shelf.owners.get(name)
-    if other is None:
-        shelf.specs[name], shelf.owners[name] = spec, plugin
-        return
-    why = f"{shelf.kind} {name!r} is offered by {other!r} and by {plugin!r}; rename one or disable a plugin"
-    first_built_in, second_built_in = manager.is_built_in(other), manager.is_built_in(plugin)
-    if first_built_in or second_built_in:
+def _compared(shelf: Shelf[Any], manager: PluginManager) -> Iterator[tuple[str, str]]:
+    """(plugin, why) of each stranger that offers another one's name; a name of strangers alone clashes."""
+    claimed: dict[str, list[str]] = defaultdict(list)
+    for plugin, spec in shelf.offers:
+        if manager.is_working(plugin):
+            claimed[spec.name].append(plugin)
+    for name, plugins in claimed.items():
+        if len(plugins) == 1:
+            continue
+        both = " and by ".join(map(repr, plugins))
+        why = f"{shelf.kind} {name!r} is offered by {both}; rename one or disable a plugin"
         # Ours stays: a stranger cannot take a built-in's place by bearing its name.
-        manager.fail(plugin if first_built_in else other, why)
-        if second_built_in and not first_built_in:
-            shelf.specs[name], shelf.owners[name] = spec, plugin
-        return
-    shelf.clashes[name] = PluginError(why)
-    shelf.specs.pop(name, None)
-    for culprit in (other, plugin):
-        manager.fail(culprit, why)
+        if not any(manager.is_built_in(plugin) for plugin in plugins):
+            shelf.clashes[name] = PluginError(why)
+        yield from ((plugin, why) for plugin in plugins if not manager.is_built_in(plugin))
 
 
 def guarded(what: str, load: Callable[[], Any]) -> Any:

@@ -39,6 +39,9 @@ def fit_fusion(
     from plugins.model_set import MODALITY_MANIFEST, write_model_set
 
     registry = registry_of(plugin)
+    names = fuser or list(registry.fusers.names())
+    if registry.fusers.get(default).fit is not None and default not in names:
+        raise TrainingError(f"the default fuser {default!r} is not among those to fit: {', '.join(names)}")
     tree = registry.taxonomies.get(taxonomy).load()
     images = read_cohorts(registry, cohort, tree)
     runs = [open_run(folder, tree, images) for folder in run]
@@ -50,7 +53,6 @@ def fit_fusion(
     }
     cases = out_of_fold_evidence(runs, temperatures)
     typer.echo(f"{len(cases):,} lesions with out-of-fold evidence", err=True)
-    names = fuser or list(registry.fusers.names())
     fitted = fit_fusers(
         registry, names, cases, runs[0].partition, seed, lambda n: typer.echo(f"fitting {n}", err=True)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +17,7 @@ app = typer.Typer(
 def list_plugins(plugin: PluginOption = None, json: JsonOption = False) -> None:
     """List every plugin that was found: working, failed with its cause, or not enabled."""
     registry = registry_of(plugin)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": s.name,
             "origin": s.origin,
@@ -55,13 +55,13 @@ def check_plugin(
     json: JsonOption = False,
 ) -> None:
     """Run the conformance kit on a plugin: every promise, one line. Ends with 3 where one is broken."""
-    from pathlib import Path
-
     from plugins.conformance import check
 
-    more = [name] if name.endswith(".py") else []
-    registry = registry_of([*(plugin or []), *more])
-    findings = check(Path(name).stem if more else name, registry, models_of(registry, models))
+    is_file = name.endswith(".py")
+    registry = registry_of([*(plugin or []), *([name] if is_file else [])])
+    # A file may be called like another plugin: what became of this very file is known by its path.
+    known_as = registry.manager.load_file(name).name if is_file else name
+    findings = check(known_as, registry, models_of(registry, models))
     if json:
         print_json([{"check": f.check, "passed": f.passed, "detail": f.detail} for f in findings])
     else:

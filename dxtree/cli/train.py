@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dxtree.cli.options import CohortOption, PluginOption, registry_of
+from dxtree.cli.options import CohortOption, PluginOption, existing, registry_of
 
 if TYPE_CHECKING:
+    from modalities.training.config import TrainingConfig
     from modalities.training.run import Run
 
 
@@ -51,13 +52,17 @@ def train(
 
     try:
         import torch
+
+        from modalities.cnn.torch_net import check_architecture
     except ImportError as error:
         raise MissingExtra("training", "train") from error
-    from modalities.training.config import TrainingConfig
-
+    # What is misspelt is said before the images are read and the folder holds this configuration.
+    check_architecture(architecture)
+    if weights is not None and "." in weights:
+        existing(Path(weights), "the file of starting weights")
     if threads:
         torch.set_num_threads(threads)
-    config = TrainingConfig(
+    config = _config(
         modality=modality,
         architecture=architecture,
         weights=weights if weights is None or "." not in weights else Path(weights).name,
@@ -66,7 +71,7 @@ def train(
         epochs=epochs,
         batch=batch,
         learning_rate=learning_rate,
-        precision=precision,  # type: ignore[arg-type]
+        precision=precision,
         seed=seed,
     )
     run = _plan(
@@ -78,11 +83,24 @@ def train(
         _bundle(run, name or f"{modality}-{architecture}", licence)
 
 
+def _config(**options: Any) -> TrainingConfig:
+    """The recipe. Raises `typer.BadParameter` naming the options that cannot be used, and why."""
+    from pydantic import ValidationError
+
+    from modalities.training.config import TrainingConfig
+
+    try:
+        return TrainingConfig(**options)
+    except ValidationError as error:
+        wrong = (f"--{str(e['loc'][0]).replace('_', '-')}: {e['msg']}" for e in error.errors())
+        raise typer.BadParameter("; ".join(wrong)) from None
+
+
 def _plan(
     registry: Any,
     cohort: list[str],
     taxonomy: str,
-    config: Any,
+    config: TrainingConfig,
     out: Path,
     cut: tuple[int, str],
     parts: tuple[float, int, int],

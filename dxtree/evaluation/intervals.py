@@ -16,7 +16,8 @@ import numpy as np
 from core.errors import CohortError
 from core.taxonomy import IntArray
 from core.tree import FloatArray
-from dxtree.evaluation.metrics import Metric, Statistic, value_of
+from dxtree.evaluation.metrics import Metric, value_of
+from dxtree.evaluation.weighted import Statistic
 
 CONFIDENCE = 0.95
 LEAST_DEFINED = 0.5
@@ -95,7 +96,10 @@ def sample(
 
 
 def interval(
-    sampled: Sampled, metric: Metric, reason: str = "not defined on these lesions", null: FloatArray | None = None
+    sampled: Sampled,
+    metric: Metric,
+    reason: str = "not defined on these lesions",
+    null: FloatArray | None = None,
 ) -> Interval:
     """The 95 % interval of a metric.
 

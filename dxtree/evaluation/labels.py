@@ -206,7 +206,8 @@ def _check_official(cohort: CohortSpec, taxonomy: Taxonomy) -> None:
             taxonomy.position(node)
             if owner.setdefault(node, name) != name:
                 raise CohortError(
-                    f"{cohort.name}: node {node!r} is claimed by {owner[node]!r} and {name!r}; one class owns a node"
+                    f"{cohort.name}: node {node!r} is claimed by {owner[node]!r} and {name!r}; "
+                    "one class owns a node"
                 )
 
 

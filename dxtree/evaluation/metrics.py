@@ -1,27 +1,15 @@
-"""How good are probabilities, over any number of weighted samples of the same lesions at once?
-
-A *statistic* takes weights, rows x resamples, and gives one number a resample: NaN where it is not defined.
-Weights of 1 give the value on the sample itself, multinomial counts a bootstrap. Everything is float64.
-"""
+"""How good are probabilities, over any number of weighted samples of the same lesions at once?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from core.taxonomy import IntArray
 from core.tree import FloatArray
-
-BoolArray = npt.NDArray[np.bool_]
-
-Statistic = Callable[[FloatArray], FloatArray]
-"""Weights, rows x resamples, to one value a resample."""
-
-BINS = 15
-"""Bins of the calibration error (Guo et al., ICML 2017, use 15)."""
+from dxtree.evaluation.calibration import calibration_error
+from dxtree.evaluation.weighted import BoolArray, Statistic, add_ties, ratio, tie_starts, undefined
 
 
 @dataclass(frozen=True)
@@ -41,37 +29,37 @@ METRICS = (
         "accuracy",
         "accuracy",
         "share of lesions whose most probable class is the true one; the first class in order among equals",
-        True,
-        1.0,
+        higher_is_better=True,
+        upper=1.0,
     ),
     Metric(
         "balanced_accuracy",
         "balanced acc.",
         "mean recall over the classes that occur in the truth; in a resample, over those that occur in it",
-        True,
-        1.0,
+        higher_is_better=True,
+        upper=1.0,
     ),
     Metric(
         "auc_malignant",
         "AUC malignant",
         "area under the ROC curve of P(malignant) for malignant against all other lesions, ties counted half",
-        True,
-        1.0,
+        higher_is_better=True,
+        upper=1.0,
     ),
     Metric(
         "brier",
         "Brier",
         "squared error summed over classes, mean over lesions, 0 to 2 (Brier 1950); rows scaled to sum 1",
-        False,
-        2.0,
+        higher_is_better=False,
+        upper=2.0,
     ),
     Metric(
         "ece",
         "ECE",
-        "expected calibration error of the top class (Guo et al. 2017) over 15 bins of equal mass (Nguyen and "
-        "O'Connor 2015); a lesion on an edge is split, equal confidences are pooled; rows scaled to sum 1",
-        False,
-        1.0,
+        "expected calibration error of the top class (Guo et al. 2017) over 15 bins of equal mass (Nguyen "
+        "and O'Connor 2015); an edge splits a lesion, equal confidences are pooled; rows scaled to sum 1",
+        higher_is_better=False,
+        upper=1.0,
         biased=True,
     ),
 )
@@ -90,6 +78,11 @@ class Scored:
     truth: IntArray
     malignant: FloatArray | None
     is_malignant: IntArray
+
+    def select(self, rows: IntArray) -> Scored:
+        """The same over some of the rows."""
+        malignant = None if self.malignant is None else self.malignant[rows]
+        return Scored(self.scores[rows], self.truth[rows], malignant, self.is_malignant[rows])
 
     def statistics(self) -> dict[str, Statistic]:
         """Every metric by its name, in the order of `METRICS`."""
@@ -132,7 +125,7 @@ def squared_error(scores: FloatArray, truth: IntArray) -> FloatArray:
 
 def weighted_mean(values: FloatArray) -> Statistic:
     """The mean of a number a row."""
-    return lambda weights: _ratio(values @ weights, weights.sum(axis=0))
+    return lambda weights: ratio(values @ weights, weights.sum(axis=0))
 
 
 def balanced_accuracy(correct: BoolArray, truth: IntArray) -> Statistic:
@@ -147,7 +140,7 @@ def balanced_accuracy(correct: BoolArray, truth: IntArray) -> Statistic:
     def at(weights: FloatArray) -> FloatArray:
         support = member @ weights
         recall = hit @ weights / np.where(support > 0, support, 1)
-        return _ratio(recall.sum(axis=0), (support > 0).sum(axis=0).astype(np.float64))
+        return ratio(recall.sum(axis=0), (support > 0).sum(axis=0).astype(np.float64))
 
     return at
 
@@ -169,106 +162,6 @@ def auc(scores: FloatArray, truth: IntArray) -> Statistic:
         above = add_ties(ordered * positive, starts)
         below = add_ties(ordered * ~positive, starts)
         won = np.cumsum(below, axis=0) - below / 2
-        return _ratio((above * won).sum(axis=0), above.sum(axis=0) * below.sum(axis=0))
+        return ratio((above * won).sum(axis=0), above.sum(axis=0) * below.sum(axis=0))
 
     return at
-
-
-def calibration_error(confidence: FloatArray, correct: BoolArray, bins: int = BINS) -> Statistic:
-    """Mean over equal-mass bins of |share correct - mean confidence|.
-
-    Bins cut the lesions, sorted by confidence, at multiples of mass / bins. A lesion that an edge cuts
-    counts in both bins by its parts, and equal confidences share their outcomes, so that no order of the
-    lesions changes the value and weights mean exactly what repeated rows mean.
-    """
-    order = np.argsort(confidence, kind="stable")
-    starts = tie_starts(confidence[order])
-    gap = (correct - confidence)[order, None]
-
-    def at(weights: FloatArray) -> FloatArray:
-        if not len(order):
-            return undefined(weights)
-        ordered = weights[order]
-        mass = np.cumsum(add_ties(ordered, starts), axis=0)
-        total = np.cumsum(add_ties(ordered * gap, starts), axis=0)
-        return _ratio(np.abs(per_bin(mass, total, bins)).sum(axis=0), mass[-1])
-
-    return at
-
-
-def calibrated_errors(
-    confidence: FloatArray, *, resamples: int, seed: int, bins: int = BINS
-) -> FloatArray:
-    """Calibration errors of a perfectly calibrated model with these confidences: what chance alone makes.
-
-    Outcomes are drawn from the confidences themselves (consistency resampling, Broecker and Smith 2007).
-    """
-    rows = len(confidence)
-    if not rows:
-        return np.zeros(0)
-    generator = np.random.default_rng(seed)
-    ordered = np.sort(confidence)
-    starts = tie_starts(ordered)
-    found = []
-    width = max(1, 1_000_000 // rows)
-    for start in range(0, resamples, width):
-        columns = min(width, resamples - start)
-        gap = (generator.random((rows, columns)) < ordered[:, None]) - ordered[:, None]
-        mass = np.cumsum(add_ties(np.ones((rows, columns)), starts), axis=0)
-        total = np.cumsum(add_ties(gap, starts), axis=0)
-        found.append(np.abs(per_bin(mass, total, bins)).sum(axis=0) / rows)
-    return np.concatenate(found)
-
-
-def undefined(weights: FloatArray) -> FloatArray:
-    """The statistic that no sample defines."""
-    return np.full(weights.shape[1], np.nan)
-
-
-def tie_starts(ordered: FloatArray) -> IntArray:
-    """Where each run of equal values starts in a sorted array."""
-    if not len(ordered):
-        return np.zeros(0, np.int64)
-    return np.concatenate([[0], np.flatnonzero(np.diff(ordered) > 0) + 1]).astype(np.int64)
-
-
-def add_ties(values: FloatArray, starts: IntArray) -> FloatArray:
-    """Sums the rows of each run."""
-    return values if len(starts) == len(values) else np.asarray(np.add.reduceat(values, starts, axis=0))
-
-
-def interpolated(edges: FloatArray, mass: FloatArray, total: FloatArray) -> FloatArray:
-    """`total` as a piecewise linear function of `mass` from (0, 0), read at `edges`; all by column."""
-    columns = np.arange(mass.shape[1])[None, :]
-    low, high = np.zeros(edges.shape, np.int64), np.full(edges.shape, len(mass) - 1)
-    for _ in range(int(len(mass)).bit_length()):  # the first row whose mass reaches the edge, by halving
-        middle = (low + high) // 2
-        short = mass[middle, columns] < edges
-        low, high = np.where(short, np.minimum(middle + 1, high), low), np.where(short, high, middle)
-    before = low - 1
-    start = np.where(before < 0, 0.0, mass[before, columns])
-    base = np.where(before < 0, 0.0, total[before, columns])
-    span = mass[low, columns] - start
-    part = np.clip((edges - start) / np.where(span > 0, span, 1), 0, 1)
-    return np.asarray(base + part * (total[low, columns] - base))
-
-
-def per_bin(mass: FloatArray, total: FloatArray, bins: int) -> FloatArray:
-    """Sums of a quantity within each equal-mass bin, from cumulated mass and cumulated quantity."""
-    edges = mass[-1] * np.arange(bins + 1)[:, None] / bins
-    return np.asarray(np.diff(interpolated(edges, mass, total), axis=0))
-
-
-def reliability(confidence: FloatArray, correct: BoolArray, bins: int = BINS) -> tuple[FloatArray, FloatArray]:
-    """Mean confidence and share correct within each equal-mass bin, the least confident bin first."""
-    order = np.argsort(confidence, kind="stable")
-    starts = tie_starts(confidence[order])
-    columns = np.stack([np.ones(len(order)), confidence, correct], axis=1)[order]
-    mass, sure, right = np.cumsum(add_ties(columns, starts), axis=0).T[:, :, None]
-    size = len(order) / bins
-    return per_bin(mass, sure, bins)[:, 0] / size, per_bin(mass, right, bins)[:, 0] / size
-
-
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    safe = np.where(denominator > 0, denominator, 1)
-    return np.asarray(np.where(denominator > 0, numerator / safe, np.nan), np.float64)

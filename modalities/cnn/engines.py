@@ -5,6 +5,7 @@ ONNX Runtime is imported when a session is made; torch and onnx only where the t
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -26,8 +27,22 @@ class Engine(Protocol):
         ...
 
 
+_EXTERNAL = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
+"""The entry that every tensor with external data must have, in each way that protobuf can write it."""
+
+
+def check_graph(graph: bytes) -> bytes:
+    """The graph itself. Raises `ContractError` where a tensor of it lies in another file.
+
+    ONNX Runtime and onnx would read that file, from the working directory, without its hash being known.
+    """
+    if _EXTERNAL.search(graph):
+        raise ContractError("the graph refers to external data, which is not allowed; export it as one file")
+    return graph
+
+
 class OnnxRuntimeEngine:
-    """The graph as ONNX Runtime executes it, from bytes; external data is refused (nothing can be found)."""
+    """The graph as ONNX Runtime executes it, from bytes. Raises `ContractError` where it cannot be read."""
 
     name = "onnxruntime"
 
@@ -39,13 +54,13 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 4
         try:
             self._session: Any = onnxruntime.InferenceSession(
-                graph, options, providers=["CPUExecutionProvider"]
+                check_graph(graph), options, providers=["CPUExecutionProvider"]
             )
+            self._input: str = self._session.get_inputs()[0].name
+        except ContractError:
+            raise
         except Exception as error:  # ONNX Runtime raises a dozen classes of its own
-            raise ContractError(
-                f"ONNX Runtime cannot read the graph ({type(error).__name__}); external data is not allowed"
-            ) from error
-        self._input: str = self._session.get_inputs()[0].name
+            raise ContractError(f"ONNX Runtime cannot read the graph ({type(error).__name__})") from error
 
     def __call__(self, images: FloatArray) -> FloatArray:
         """float32 N x 3 x H x W to logits N x classes. Raises `ContractError` for another shape."""
@@ -56,7 +71,10 @@ class OnnxRuntimeEngine:
 
 
 class TorchEngine:
-    """The same weights, read out of the graph, in torchvision's net. Needs the extra `train`."""
+    """The same weights, read out of the graph, in torchvision's net. Needs the extra `train`.
+
+    Raises `ContractError` where the weights cannot be read or are not those of the architecture.
+    """
 
     name = "torch"
 
@@ -65,19 +83,25 @@ class TorchEngine:
             import torch
 
             from modalities.cnn.graph import state_of
-            from modalities.cnn.torch_net import build, logits, prepare_input
+            from modalities.cnn.torch_net import build, load_state, logits, prepare_input
         except ImportError as error:
             raise MissingExtra("the torch engine", "train") from error
         self._torch, self._logits = torch, logits
         self._net = build(architecture, classes)
         prepare_input(self._net)
-        state = {k: torch.from_numpy(v.copy()) for k, v in state_of(graph, shared).items()}
-        missing, unexpected = self._net.load_state_dict(state, strict=False)
-        foreign = [m for m in missing if not m.endswith("num_batches_tracked") and "aux" not in m.lower()]
-        if foreign or unexpected:
-            raise ContractError(
-                f"the graph's weights do not fit {architecture}: {(foreign + unexpected)[0]!r}"
-            )
+        own = self._net.state_dict()
+        try:
+            state = {k: torch.from_numpy(v.copy()) for k, v in state_of(check_graph(graph), shared).items()}
+        except ContractError:
+            raise
+        except Exception as error:  # protobuf and numpy raise several classes on damaged bytes
+            raise ContractError(f"onnx cannot read the graph ({type(error).__name__})") from error
+        # Counters and tables of indices are no weights, and auxiliary heads are not in the graph.
+        needed = {k for k, v in own.items() if v.is_floating_point() and "aux" not in k.lower()}
+        other = [k for k, v in state.items() if k not in own or v.shape != own[k].shape]
+        if foreign := [*other, *sorted(needed - set(state))]:
+            raise ContractError(f"the graph's weights do not fit {architecture}: {foreign[0]!r}")
+        load_state(self._net, state, strict=False)
         self._net.eval()
 
     def __call__(self, images: FloatArray) -> FloatArray:

@@ -1,7 +1,8 @@
 """Is this image of the kind the model was trained with?
 
 Colour, light and sharpness are held against the training part, before the class model: that stops blank
-frames, noise, documents and strong blur. It does not tell healthy skin from a lesion and cannot see an unseen disease.
+frames, noise, documents and strong blur. It does not tell healthy skin from a lesion
+and cannot see an unseen disease.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from core.errors import TrainingError
+
 HALF = ".fp16"
 OPSET = 17
 
@@ -27,9 +29,22 @@ def export(net: nn.Module, size: int) -> tuple[bytes, dict[str, str]]:
     """The graph of a net in evaluation mode for float32 N x 3 x size x size images.
 
     Returns its bytes, and for every parameter that equals another to the bit and is therefore stored
-    once: its name and the stored one's.
+    once: its name and the stored one's. Raises `TrainingError` where the net has no graph at this size.
     """
     net = net.cpu().eval()
+    try:
+        model = _graph_of(net, size)
+    except Exception as error:  # the exporter raises classes of its own, and nets assert their size
+        raise TrainingError(
+            f"{type(net).__name__} cannot be exported at {size} pixels ({type(error).__name__}); "
+            "its published size is the safe one"
+        ) from error
+    _halve(model.graph)
+    onnx.checker.check_model(model)
+    return model.SerializeToString(), _shared(net, model)
+
+
+def _graph_of(net: nn.Module, size: int) -> Any:
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         # torch announces the end of this exporter, which alone keeps the parameter names.
         warnings.simplefilter("ignore")
@@ -46,10 +61,7 @@ def export(net: nn.Module, size: int) -> tuple[bytes, dict[str, str]]:
             do_constant_folding=False,
             dynamo=False,
         )
-        model = onnx.load(path)
-    _halve(model.graph)
-    onnx.checker.check_model(model)
-    return model.SerializeToString(), _shared(net, model)
+        return onnx.load(path)
 
 
 def _halve(graph: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.case import ImageInput
-from core.errors import ContractError
+from core.errors import ContractError, NonFiniteOutput
 from core.manifest import Bundle
 from core.partition import Partition
 from core.probabilities import LeafProbabilities
@@ -73,7 +73,6 @@ def load_model(request: ModelRequest, modality: str) -> CnnModel:
         raise ContractError(f"this model set has no bundle for {modality}; train one with: dxtree train")
     _check(bundle, partition, modality)
     names = bundle.require("classes", list)
-    prior = bundle.require("prior", dict)
     temperature = bundle.manifest.get("temperature")
     if not isinstance(temperature, int | float) or not 0.01 <= temperature <= 100:
         raise ContractError("the bundle's temperature must be a number from .01 to 100")
@@ -81,10 +80,10 @@ def load_model(request: ModelRequest, modality: str) -> CnnModel:
     return CnnModel(
         modality=modality,
         classes=tuple(names),
-        prior=LeafProbabilities(tuple(names), np.array([prior.get(c, np.nan) for c in names], np.float64)),
+        prior=_prior(bundle, tuple(names)),
         preprocessing=Preprocessing.from_dict(bundle.require("preprocessing", dict)),
         temperature=float(temperature),
-        gate=Gate.from_dict(gate) if gate else None,
+        gate=None if gate is None else Gate.from_dict(gate),
         engine=_engine(bundle, check_engine(request.engine), len(names)),
         provenance={
             "model": str(bundle.manifest.get("name", modality)),
@@ -93,6 +92,14 @@ def load_model(request: ModelRequest, modality: str) -> CnnModel:
             "licence": str(bundle.manifest.get("licence", "not stated")),
         },
     )
+
+
+def _prior(bundle: Bundle, classes: tuple[str, ...]) -> LeafProbabilities:
+    prior = bundle.require("prior", dict)
+    try:
+        return LeafProbabilities(classes, np.array([prior[c] for c in classes], np.float64))
+    except (KeyError, TypeError, ValueError, NonFiniteOutput) as error:
+        raise ContractError("the bundle's prior must hold a probability for each training class") from error
 
 
 def _check(bundle: Bundle, partition: Partition, modality: str) -> None:

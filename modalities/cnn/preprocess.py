@@ -66,12 +66,13 @@ class Preprocessing:
     def from_dict(cls, raw: dict[str, Any]) -> Preprocessing:
         """Raises `ContractError` for unknown or missing entries."""
         try:
-            mean = (float(raw["mean"][0]), float(raw["mean"][1]), float(raw["mean"][2]))
-            std = (float(raw["std"][0]), float(raw["std"][1]), float(raw["std"][2]))
-            if set(raw) != {"size", "resize", "mean", "std"} or min(std) <= 0:
+            red, green, blue = map(float, raw["mean"])
+            std = tuple(map(float, raw["std"]))
+            finite = np.isfinite([red, green, blue, *std]).all()
+            if set(raw) != {"size", "resize", "mean", "std"} or not finite or len(std) != 3 or min(std) <= 0:
                 raise ContractError("preprocessing holds size, resize, mean and std > 0, and nothing else")
-            return cls(int(raw["size"]), int(raw["resize"]), mean, std)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            return cls(int(raw["size"]), int(raw["resize"]), (red, green, blue), std)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ContractError(f"preprocessing cannot be read ({type(error).__name__})") from error
 
 

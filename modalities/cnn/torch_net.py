@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +21,17 @@ def architectures() -> tuple[str, ...]:
     return tuple(sorted(torchvision.models.list_models(module=torchvision.models)))
 
 
-def build(architecture: str, classes: int) -> nn.Module:
-    """The named classifier, randomly initialised, with `classes` outputs.
-
-    Raises `TrainingError` for a name that torchvision does not know.
-    """
-    if architecture not in architectures():
+def check_architecture(name: str) -> None:
+    """Raises `TrainingError` for a name that torchvision does not know."""
+    if name not in architectures():
         raise TrainingError(
-            f"architecture {architecture!r} is no torchvision classifier"
-            f"{did_you_mean(architecture, architectures())}"
+            f"architecture {name!r} is no torchvision classifier{did_you_mean(name, architectures())}"
         )
+
+
+def build(architecture: str, classes: int) -> nn.Module:
+    """The named classifier, randomly initialised, with `classes` outputs; errors as `check_architecture`."""
+    check_architecture(architecture)
     options: dict[str, Any] = {"weights": None, "num_classes": classes}
     if architecture in ("inception_v3", "googlenet"):
         options |= {"aux_logits": True, "init_weights": True}
@@ -40,11 +43,13 @@ def start(net: nn.Module, architecture: str, weights: str | Path) -> list[str]:
     """Loads starting weights and returns the names of the parameters that stay random.
 
     `weights` is a name such as ``IMAGENET1K_V1``, which torchvision downloads, or the path of a
-    safetensors file in torchvision's naming. The head is never loaded where its shape differs.
+    safetensors file in torchvision's naming. Heads alone may stay random: the last layer, where it is
+    absent or has another shape, and auxiliary ones.
 
-    Raises `UnsafeFormat` for any other kind of file, `ContractError` where names or shapes do not fit.
+    Raises `UnsafeFormat` for any other kind of file, `ContractError` where names or shapes do not fit,
+    `TrainingError` where a download fails.
     """
-    own = net.state_dict()
+    own = {k: v for k, v in net.state_dict().items() if v.is_floating_point()}
     if Path(weights).suffix == ".safetensors":
         try:
             given = load_file(weights)
@@ -53,13 +58,44 @@ def start(net: nn.Module, architecture: str, weights: str | Path) -> list[str]:
     elif Path(weights).suffix:
         raise UnsafeFormat("starting weights are a safetensors file or a torchvision name; pickle is refused")
     else:
-        given = torchvision.models.get_model(architecture, weights=str(weights)).state_dict()
-    foreign = sorted(set(given) - set(own))
+        given = _published(architecture, str(weights))
+    foreign = sorted(set(given) - set(net.state_dict()))
     if foreign:
         raise ContractError(f"starting weights do not fit {architecture}: it has no {foreign[0]!r}")
-    fits = {k: v.to(own[k].dtype) for k, v in given.items() if v.shape == own[k].shape}
-    net.load_state_dict(fits, strict=False)
-    return sorted(k for k in own if k not in fits and not k.endswith("num_batches_tracked"))
+    fits = {k: v.to(own[k].dtype) for k, v in given.items() if k in own and v.shape == own[k].shape}
+    random = sorted(set(own) - set(fits))
+    head = next(reversed(own)).rpartition(".")[0]
+    lost = [k for k in random if k.rpartition(".")[0] != head and "aux" not in k.lower()]
+    if lost:
+        raise ContractError(
+            f"starting weights do not fit {architecture}: {lost[0]!r} is absent or has another shape"
+        )
+    load_state(net, fits, strict=False)
+    return random
+
+
+def _published(architecture: str, name: str) -> dict[str, torch.Tensor]:
+    known = list(torchvision.models.get_model_weights(architecture).__members__)
+    if name not in known:
+        raise ContractError(
+            f"torchvision has no weights {name!r} for {architecture}, but {', '.join(known)}; "
+            "a local file ends in .safetensors"
+        )
+    try:
+        state: dict[str, torch.Tensor] = torchvision.models.get_model(architecture, weights=name).state_dict()
+    except (OSError, RuntimeError) as error:
+        raise TrainingError(
+            f"the weights {name} of {architecture} could not be fetched ({type(error).__name__}); "
+            "give a local safetensors file"
+        ) from error
+    return state
+
+
+def load_state(net: nn.Module, state: Mapping[str, torch.Tensor], *, strict: bool = True) -> None:
+    """Loads tensors that were stored without torch's own metadata, of which MNASNet's loader needs a part."""
+    given = OrderedDict(state)
+    given._metadata = net.state_dict()._metadata  # type: ignore[attr-defined]
+    net.load_state_dict(given, strict=strict)
 
 
 def prepare_input(net: nn.Module) -> None:

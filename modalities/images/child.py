@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, cast
 
 from core.errors import CorruptImage, DecodeTimeout, DxtreeError
@@ -104,8 +105,8 @@ class _Deadline:
 def _start() -> subprocess.Popen[bytes]:
     """A fresh interpreter, never a fork: a fork after other threads have run can hang."""
     environment = os.environ | {
-        # The child finds what this process finds, in the same order, and (-P) nothing in its folder.
-        "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path),
+        # The child finds what this process finds, in the same order, and (-P) nothing besides.
+        "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path),
         # A pool of threads would reserve address space, which is limited, and is of no use.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",

@@ -51,7 +51,7 @@ def _resolve(path: str | os.PathLike[str], field: str) -> Path:
 
 
 def _read_regular(path: Path, max_bytes: int) -> bytes:
-    _require_regular(os.stat(path))
+    _require_regular(path.stat())
     descriptor = os.open(path, _FLAGS)
     with os.fdopen(descriptor, "rb") as file:
         _require_regular(os.fstat(descriptor))

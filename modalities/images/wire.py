@@ -18,13 +18,17 @@ _MAX_HEADER = 65_536
 class Reader(Protocol):
     """A buffered stream: `read(n)` gives n bytes unless the other side has hung up."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes."""
+        ...
 
 
 class Writer(Protocol):
     """A raw or buffered stream: `write` gives the number of bytes it took."""
 
-    def write(self, data: memoryview, /) -> int | None: ...
+    def write(self, data: memoryview, /) -> int | None:
+        """Take some or all of `data`."""
+        ...
 
 
 def write_frame(stream: Writer, header: Mapping[str, object], body: bytes | memoryview = b"") -> None:

@@ -85,16 +85,17 @@ def out_of_fold(
     """Logits N x classes, classes as indices and draw weights of all training images, from nets that did
     not see them. Raises `TrainingError` where a fold is not finished.
     """
-    by_image = {i.image: i for i in run.split.select(run.images, TRAINING)}
+    by_image = {(i.cohort, i.image): i for i in run.split.select(run.images, TRAINING)}
     index = {name: k for k, name in enumerate(run.partition.ids)}
     logits, found = [], []
     for target in run.targets()[1:]:
-        path = run.folder / target / "evidence.csv"
-        if not path.is_file():
+        if not run.is_finished(target):
             raise TrainingError(f"{target} of {run.folder.name} is not trained yet; calibration needs it")
-        keys, rows, _ = read_evidence(path)
+        if not run.evidence_images(target):
+            continue
+        keys, rows, _ = read_evidence(run.folder / target / "evidence.csv")
         logits.append(rows)
-        found += [by_image[image] for image, _, _ in keys]
+        found += [by_image[cohort, image] for image, _, cohort in keys]
     classes = [index[str(run.partition.class_of(i.label))] for i in found]
     return np.concatenate(logits), np.array(classes, np.int64), run.draw(found)
 

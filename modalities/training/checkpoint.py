@@ -1,7 +1,7 @@
 """How does a run survive kill -9, a full disk and a damaged file?
 
-A checkpoint is a folder of one safetensors file and one JSON file with its sha256. It is written beside its
-place, flushed to the disk and renamed, so that it is whole or absent; the two newest are kept.
+A checkpoint is a folder of one safetensors file and one JSON file with the sha256 of both. It is written
+beside its place, flushed to the disk and renamed, so that it is whole or absent; the two newest are kept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,10 @@ from safetensors.torch import load, save
 from core.errors import OutOfSpace, RunLocked
 
 KEEP = 2
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]
+"""Tensors and state."""
 
 
 @contextmanager
@@ -53,44 +57,61 @@ def _lock(handle: int, folder: Path) -> None:
         raise RunLocked(f"another process trains in {folder.name}; wait for it or choose a folder") from None
 
 
+@contextmanager
+def watching_space(name: str) -> Iterator[None]:
+    """Turns the faults of a full disk into `OutOfSpace`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise OutOfSpace(f"the disk is full; {name} was not written, what was saved is whole") from error
+        raise
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """The file holds all of `content` or what it held before. Raises `OutOfSpace` on a full disk."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutOfSpace(
-                f"the disk is full; {path.name} was not written, what was saved is whole"
-            ) from error
-        raise
+    # Several processes may write the same file, each its own copy first.
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    with watching_space(path.name):
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+            _sync_folder(path.parent)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
-    """Writes checkpoint `step` and drops all but the newest two."""
+    """Writes checkpoint `step` and drops all but the newest two up to it.
+
+    The caller holds the folder's lock. A later step than this one was damaged, or this run would have
+    gone on from there.
+    """
     content = save({k: v.detach().contiguous() for k, v in tensors.items()})
     partial = folder / f".step-{step:08d}"
     final = folder / f"step-{step:08d}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        write_atomically(partial / "tensors.safetensors", content)
-        document = {"step": step, "sha256": hashlib.sha256(content).hexdigest(), **state}
-        write_atomically(partial / "state.json", json.dumps(document).encode())
-    except OutOfSpace:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    shutil.rmtree(final, ignore_errors=True)
-    partial.rename(final)
-    _sync_folder(folder)
-    for old in checkpoints(folder)[KEEP:]:
-        shutil.rmtree(old)
+    for left_by_a_killed_run in folder.glob(".step-*"):
+        shutil.rmtree(left_by_a_killed_run, ignore_errors=True)
+    document = {"step": step, **state}
+    document["sha256"] = _digest(content, document)
+    with watching_space(final.name):
+        try:
+            partial.mkdir(parents=True)
+            write_atomically(partial / "tensors.safetensors", content)
+            write_atomically(partial / "state.json", json.dumps(document).encode())
+            shutil.rmtree(final, ignore_errors=True)
+            partial.rename(final)
+            _sync_folder(folder)
+        except (OSError, OutOfSpace):
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    kept = [path for path in checkpoints(folder) if path.name <= final.name][:KEEP]
+    for path in set(checkpoints(folder)) - set(kept):
+        shutil.rmtree(path)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -98,19 +119,26 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted((p for p in folder.glob("step-*") if p.is_dir()), reverse=True)
 
 
-def load_newest(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], list[str]] | None:
-    """Tensors and state of the newest checkpoint that is whole, and the names of damaged ones passed over."""
+def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that is whole, if any, and the names of damaged ones passed over."""
     damaged: list[str] = []
     for path in checkpoints(folder):
         try:
             content = (path / "tensors.safetensors").read_bytes()
             state: dict[str, Any] = json.loads((path / "state.json").read_bytes())
-            if hashlib.sha256(content).hexdigest() == state["sha256"]:
-                return load(content), state, damaged
-        except (OSError, ValueError, KeyError):
+            # The checkpoints of the first runs hold the digest of the tensors alone.
+            if state.pop("sha256") in (_digest(content, state), hashlib.sha256(content).hexdigest()):
+                return (load(content), state), damaged
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
             pass
         damaged.append(path.name)
-    return None
+    return None, damaged
+
+
+def _digest(content: bytes, state: Mapping[str, Any]) -> str:
+    found = hashlib.sha256(content)
+    found.update(json.dumps(state, sort_keys=True).encode())
+    return found.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -36,7 +36,7 @@ class TrainingConfig(BaseModel):
     """Smallest part of the image that a random training crop keeps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto: bf16 where the processor computes in it natively, else fp32."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**32)
     checkpoint_seconds: float = Field(default=120.0, gt=0)
     """At least this long between two checkpoints within an epoch."""
 

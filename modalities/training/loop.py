@@ -18,8 +18,8 @@ from torch import nn
 
 from core.errors import NonFiniteLoss, TrainingError
 from modalities.cnn.preprocess import ByteImage, Preprocessing, default_preprocessing
-from modalities.cnn.torch_net import build, logits, prepare_input, start
-from modalities.training.checkpoint import load_newest, locked, save_checkpoint
+from modalities.cnn.torch_net import build, load_state, logits, prepare_input, start
+from modalities.training.checkpoint import load_newest, locked, save_checkpoint, watching_space
 from modalities.training.config import TrainingConfig
 from modalities.training.data import Batch, IntArray, epoch_order, make_batch
 
@@ -80,9 +80,12 @@ class _Run:
         torch.manual_seed(config.seed)
         self.net = build(config.architecture, data.classes)
         prepare_input(self.net)
-        found = load_newest(folder)
+        found, damaged = load_newest(folder)
+        for name in damaged:
+            self._log({"event": "damaged checkpoint passed over", "checkpoint": name})
         if found is None and weights is not None:
-            start(self.net, config.architecture, weights)
+            random = start(self.net, config.architecture, weights)
+            self._log({"event": "started from weights", "random": random})
         self.net.to(device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.AdamW(
             self.net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -161,21 +164,25 @@ class _Run:
         return nn.functional.cross_entropy(out.float(), targets, label_smoothing=self.config.label_smoothing)
 
     def _save(self) -> None:
+        """Raises `NonFiniteLoss` where a weight is not finite: what is kept must be worth resuming."""
         tensors = {f"net/{k}": v for k, v in self.net.state_dict().items()}
+        if broken := [k for k, v in tensors.items() if not v.isfinite().all()]:
+            raise NonFiniteLoss(
+                f"{broken[0].removeprefix('net/')} is not finite at step {self.step}; "
+                "lower learning_rate or use precision fp32. The last checkpoint is kept"
+            )
         for index, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{k}": v for k, v in values.items()}
         state = {"config": self.config.model_dump(mode="json"), "fingerprint": self.config.fingerprint()}
         save_checkpoint(self.folder, self.step, tensors, state | {"bf16": self.bf16})
 
-    def _restore(self, tensors: dict[str, torch.Tensor], state: dict[str, Any], damaged: list[str]) -> None:
+    def _restore(self, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
         if state["fingerprint"] != self.config.fingerprint():
             raise TrainingError(
                 f"{self.folder.name} holds a run of another configuration; "
                 "give the same one or another folder"
             )
-        for name in damaged:
-            self._log({"event": "damaged checkpoint passed over", "checkpoint": name})
-        self.net.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net/")})
+        load_state(self.net, {k[4:]: v for k, v in tensors.items() if k.startswith("net/")})
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in tensors.items():
             if key.startswith("optimizer/"):
@@ -187,7 +194,7 @@ class _Run:
         self._log({"event": "resumed", "step": self.step})
 
     def _log(self, row: dict[str, Any]) -> None:
-        with (self.folder / "metrics.jsonl").open("a") as file:
+        with watching_space("metrics.jsonl"), (self.folder / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
 
 
@@ -196,7 +203,8 @@ def predict(
 ) -> npt.NDArray[np.float64]:
     """Logits, N x classes in float64, of decoded images, in evaluation mode and fp32."""
     where = device()
-    net = net.eval().to(where)
+    # The layout decides the last bits: a net read from a file must answer like the one that was trained.
+    net = net.eval().to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     rows = []
     with torch.inference_mode():
         for k in range(0, len(pixels), batch):

@@ -28,7 +28,7 @@ from core.errors import TrainingError
 from core.partition import Partition
 from core.taxonomy import Taxonomy
 from modalities.cnn.preprocess import Preprocessing, default_preprocessing
-from modalities.cnn.torch_net import build, prepare_input
+from modalities.cnn.torch_net import build, load_state, prepare_input
 from modalities.training.checkpoint import write_atomically
 from modalities.training.config import TrainingConfig
 from modalities.training.data import draw_weights, read_all
@@ -54,7 +54,8 @@ class Run:
         present = {self.partition.class_of(i.label) for i in training} - {None}
         if len(present) < 2:
             raise TrainingError(
-                f"{self.config.modality}: the training part holds {len(present)} class(es); two are needed"
+                f"{self.config.modality}: the training part holds {len(present)} class(es), "
+                f"{', '.join(sorted(map(str, present))) or 'none'}; two are needed"
             )
 
     def targets(self) -> tuple[str, ...]:
@@ -104,7 +105,7 @@ class Run:
             return None
         net = build(self.config.architecture, len(self.partition.classes))
         prepare_input(net)
-        net.load_state_dict(load_file(path))
+        load_state(net, load_file(path))
         return net.eval()
 
     def _fit(self, target: str, weights: str | Path | None, folder: Path, report: Report) -> nn.Module:

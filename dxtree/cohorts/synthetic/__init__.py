@@ -1,0 +1,15 @@
+"""A cohort with known truth, made by this project: both views of lesions that nobody ever had."""
+
+from dxtree.cohorts.synthetic.classes import SYNTHETIC, synthetic_taxonomy
+from dxtree.cohorts.synthetic.lesion import SyntheticLesion, make_lesion
+from dxtree.cohorts.synthetic.writing import SyntheticConfig, read_synthetic, write_synthetic
+
+__all__ = [
+    "SYNTHETIC",
+    "SyntheticConfig",
+    "SyntheticLesion",
+    "make_lesion",
+    "read_synthetic",
+    "synthetic_taxonomy",
+    "write_synthetic",
+]

@@ -59,21 +59,30 @@ class Outline:
     radius: float
     turn: float
 
+    @classmethod
+    def drawn(
+        cls, traits: Traits, chance: np.random.Generator, shift: float, radius: tuple[float, float]
+    ) -> Outline:
+        """A random place: the centre up to `shift` off the middle, a mean radius within a range."""
+        x, y = chance.uniform(-shift, shift, 2).tolist()
+        return cls(traits, x, y, chance.uniform(*radius), chance.uniform(0, 2 * np.pi))
+
     def depth(self, size: int) -> Field:
         """Distance from the centre over the outline's own: below 1 inside the lesion."""
         x, y = grid(size)
-        offset = (x - np.float32(self.x)) + np.complex64(1j) * (y - np.float32(self.y))
+        offset = np.empty(x.shape, np.complex64)
+        offset.real, offset.imag = x - np.float32(self.x), y - np.float32(self.y)
         offset *= np.complex64(np.exp(-1j * self.turn))
         offset.imag *= np.float32(1 / self.traits.aspect)
-        distance = np.abs(offset) + np.float32(1e-6)
+        distance: Field = np.abs(offset) + np.float32(1e-6)
         unit = offset / distance
         power = unit.copy()
-        reach = np.ones_like(distance)
+        reach = np.ones(x.shape, np.float32)
         for bend in self.traits.bend:
             power *= unit
             reach += power.real * bend.real - power.imag * bend.imag
-        ratio: Field = distance / (np.maximum(reach, np.float32(0.3)) * np.float32(self.radius))
-        return ratio
+        distance /= np.maximum(reach, np.float32(0.3)) * np.float32(self.radius)
+        return distance
 
     def place(self, depth: Points, angle: Points) -> Points:
         """The points, n x 2, at these depths and angles (in the lesion's own frame)."""
@@ -103,7 +112,9 @@ class Ink:
         """Open lines, each n x 2, of one width."""
         pixels = max(1, round(width * self._size))
         for line in lines:
-            self._draw.line(((line + 1) * self._size).ravel().tolist(), fill=value, width=pixels, joint="curve")
+            self._draw.line(
+                ((line + 1) * self._size).ravel().tolist(), fill=value, width=pixels, joint="curve"
+            )
 
     def field(self, soft: float = 0.0) -> Field:
         """What was drawn, from 0 to 1, blurred with a deviation of `soft`."""

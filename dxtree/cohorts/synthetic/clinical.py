@@ -27,15 +27,13 @@ def clinical_view(seed: int, index: int, traits: Traits, size: int) -> ByteImage
     """The photograph, size x size x 3 bytes. The dermoscopic pattern leaves no trace in it."""
     chance = stream(seed, index, CLINICAL)
     look = traits.look
-    place = Outline(
-        traits, *chance.uniform(-0.16, 0.16, 2).tolist(), chance.uniform(0.34, 0.50), chance.uniform(0, 6.28)
-    )
+    place = Outline.drawn(traits, chance, 0.16, (0.34, 0.50))
     depth = place.depth(size)
     edge = 0.10 if look.melanin > 0.3 else 0.22
     inside = 1 - ramp(depth, 1 - edge, 1 + edge)
     patches = 1 + look.variegation * noise(chance, 9, size)
     mottle = noise(chance, 5, size)
-    lines = noise(chance, size // 3, size)
+    lines = noise(chance, 64, size)
     melanin = inside * np.maximum(patches, 0.25) * look.melanin + 0.035 * mottle
     halo = 1 - ramp(depth, 0.9, 1.7)
     haem = inside * look.haem * (0.8 + 0.2 * patches) + 0.035 * noise(chance, 8, size) + 0.06 * halo

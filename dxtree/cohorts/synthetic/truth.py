@@ -6,21 +6,21 @@ switching one part off leaves the others as they are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from dxtree.cohorts.synthetic.classes import CLASSES, SITE_TERMS, Look, SyntheticClass
 
-FloatArray = npt.NDArray[np.float32]
-
-TRUTH, PATIENT, LESION, CLINICAL, DERMOSCOPY = range(5)
+PATIENT, LESION, CLINICAL, DERMOSCOPY = range(4)
 """Streams of random numbers of one lesion."""
 
 _GOLDEN = (5**0.5 - 1) / 2
 _MISSING_AGE, _MISSING_SEX, _MISSING_SITE = 0.08, 0.06, 0.10
-_TONES = (0.06, 0.10, 0.16, 0.26, 0.26, 0.16)
+_TONES = (6, 10, 16, 26, 26, 16)
 HARMONICS = np.arange(2, 10)
 
 
@@ -29,7 +29,7 @@ class Person:
     """A patient as a table's row tells of him. Age is in years, rounded to 5; `""` is not known."""
 
     age: str
-    sex: str
+    sex: Literal["female", "male", ""]
     site: str
 
 
@@ -55,7 +55,7 @@ def class_of(seed: int, index: int) -> SyntheticClass:
     """The lesion's label. Frequencies follow the weights closely in every run of indices."""
     # Multiples of the golden ratio fill [0, 1) evenly, so that a few hundred lesions hold the rare classes.
     place = (np.random.default_rng([seed]).random() + index * _GOLDEN) % 1.0
-    return CLASSES[int(np.searchsorted(_SHARES, place, side="right"))]
+    return CLASSES[_pick(_WEIGHTS, place)]
 
 
 def person_of(seed: int, index: int, *, signal: bool) -> Person:
@@ -65,12 +65,11 @@ def person_of(seed: int, index: int, *, signal: bool) -> Person:
     and says nothing about the lesion.
     """
     chance = stream(seed, index, PATIENT)
-    other = CLASSES[int(np.searchsorted(_SHARES, chance.random(), side="right"))]
+    other = CLASSES[_pick(_WEIGHTS, chance.random())]
     habit = (class_of(seed, index) if signal else other).habit
     age = round(min(max(chance.normal(habit.age_mean, habit.age_deviation), 0.0), 90.0) / 5) * 5
-    sex = "female" if chance.random() < habit.female else "male"
-    weights = np.array(habit.sites, float)
-    site = SITE_TERMS[int(np.searchsorted(np.cumsum(weights / weights.sum()), chance.random(), side="right"))]
+    sex: Literal["female", "male"] = "female" if chance.random() < habit.female else "male"
+    site = SITE_TERMS[_pick(habit.sites, chance.random())]
     gaps = chance.random(3) < (_MISSING_AGE, _MISSING_SEX, _MISSING_SITE)
     return Person("" if gaps[0] else str(age), "" if gaps[1] else sex, "" if gaps[2] else site)
 
@@ -92,10 +91,9 @@ def traits_of(seed: int, index: int) -> Traits:
     )
     size = 0.5 * border * chance.rayleigh(1.0, len(HARMONICS)) / HARMONICS**1.1
     turn = chance.uniform(0.0, 2 * np.pi, len(HARMONICS))
-    tone = int(np.searchsorted(np.cumsum(_TONES), chance.random(), side="right"))
     return Traits(
         look=look,
-        tone=min(tone, len(_TONES) - 1),
+        tone=_pick(_TONES, chance.random()),
         bend=(size * np.exp(1j * turn)).astype(np.complex64),
         aspect=float(chance.uniform(0.78, 1.0)),
         clarity=float(chance.uniform(0.55, 1.0)),
@@ -103,12 +101,14 @@ def traits_of(seed: int, index: int) -> Traits:
 
 
 def _look_of(own: SyntheticClass, chance: np.random.Generator) -> Look:
-    looks = [c for c in CLASSES if c.look is not None and c.path[: len(own.path)] == own.path]
-    weights = np.cumsum([c.weight for c in looks])
-    drawn = looks[int(np.searchsorted(weights, chance.random() * weights[-1], side="right"))].look
-    if drawn is None:
-        raise AssertionError
-    return drawn
+    below = [(c.look, c.weight) for c in CLASSES if c.look and c.path[: len(own.path)] == own.path]
+    return below[_pick([weight for _, weight in below], chance.random())][0]
 
 
-_SHARES = np.cumsum([c.weight for c in CLASSES]) / sum(c.weight for c in CLASSES)
+def _pick(weights: Sequence[float], place: float) -> int:
+    """Which of the weights, laid end to end and scaled to 1, lies over a place in [0, 1)."""
+    ends = np.cumsum(weights)
+    return min(int(np.searchsorted(ends, place * ends[-1], side="right")), len(ends) - 1)
+
+
+_WEIGHTS = tuple(c.weight for c in CLASSES)

@@ -1,0 +1,105 @@
+"""What is one synthetic lesion: its views, its patient and its truth, in memory?"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from PIL import Image
+
+from core.case import Case, ImageInput, PatientMetadata
+from core.errors import CohortError, did_you_mean
+from dxtree.cohorts.isic import SITES
+from dxtree.cohorts.synthetic.canvas import ByteImage
+from dxtree.cohorts.synthetic.clinical import clinical_view
+from dxtree.cohorts.synthetic.dermoscopy import dermoscopy_view
+from dxtree.cohorts.synthetic.truth import Person, class_of, person_of, traits_of
+
+DEFAULT_SIZE = 192
+VIEWS = ("clinical", "dermoscopy")
+"""The modalities that a synthetic lesion is seen with."""
+
+_PAINTERS = {"clinical": clinical_view, "dermoscopy": dermoscopy_view}
+_SMALLEST, _LARGEST, _QUALITY = 64, 1024, 90
+
+
+@dataclass(frozen=True)
+class SyntheticLesion:
+    """One lesion with known truth. `label` is a node of `synthetic_taxonomy()`."""
+
+    lesion: str
+    label: str
+    person: Person
+    """Age, sex and site as a table's row holds them."""
+    skin_tone: int
+    """From 0 (very dark) to 5 (very light); it has nothing to do with the diagnosis."""
+    images: Mapping[str, ByteImage]
+    """One read-only uint8 picture, size x size x 3, for each view."""
+
+    @property
+    def patient(self) -> PatientMetadata:
+        """Age, sex and site as a case holds them."""
+        age, sex, site = self.person.age, self.person.sex, SITES[self.person.site]
+        return PatientMetadata(age_years=float(age) if age else None, sex=sex or None, site=site)
+
+    def image_id(self, view: str) -> str:
+        """Name of a view's image; it tells nothing about the diagnosis."""
+        return f"{self.lesion}_{view}"
+
+    @property
+    def jpegs(self) -> dict[str, bytes]:
+        """Each view as a JPEG of quality 90."""
+        return {view: _jpeg(pixels) for view, pixels in self.images.items()}
+
+    def case(self) -> Case:
+        """All views and what is known about the patient, ready for `core.diagnose`; without the truth."""
+        images = tuple(ImageInput(modality=view, data=data) for view, data in self.jpegs.items())
+        return Case(id=self.lesion, images=images, patient=self.patient)
+
+
+def make_lesion(
+    seed: int,
+    index: int,
+    *,
+    size: int = DEFAULT_SIZE,
+    metadata_signal: bool = True,
+    views: Collection[str] = VIEWS,
+) -> SyntheticLesion:
+    """The lesion of this index in the cohort of this seed; nothing else decides on it.
+
+    `size` is the side of the square pictures, 64 to 1024 pixels. With `metadata_signal` off, age, sex and
+    site keep their distribution over the cohort and say nothing about the diagnosis; the pictures stay
+    the same. Two runs give the same bytes on one machine; another version of NumPy or Pillow may round
+    single pixels differently.
+
+    Raises `CohortError` for a negative seed or index, a size out of range or an unknown view.
+    """
+    check_options(seed=seed, index=index, size=size, views=views)
+    traits = traits_of(seed, index)
+    return SyntheticLesion(
+        lesion=f"SYN_{seed}_{index:06d}",
+        label=class_of(seed, index).label,
+        person=person_of(seed, index, signal=metadata_signal),
+        skin_tone=traits.tone,
+        images=MappingProxyType({view: _PAINTERS[view](seed, index, traits, size) for view in views}),
+    )
+
+
+def _jpeg(pixels: ByteImage) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=_QUALITY)
+    return stream.getvalue()
+
+
+def check_options(*, seed: int, index: int, size: int, views: Collection[str]) -> None:
+    """Raises `CohortError` for what no lesion can be made of."""
+    if seed < 0 or index < 0:
+        raise CohortError("seed and the index of a lesion must be whole numbers >= 0")
+    if not _SMALLEST <= size <= _LARGEST:
+        raise CohortError(f"size is {size}; synthetic images have {_SMALLEST} to {_LARGEST} pixels a side")
+    for view in views:
+        if view not in VIEWS:
+            near = did_you_mean(view, VIEWS)
+            raise CohortError(f"view {view!r} is unknown; there are {', '.join(VIEWS)}{near}")

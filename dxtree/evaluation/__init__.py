@@ -1,0 +1,37 @@
+"""How good is it, for whom, and is the gain of fusion real? Measured on identical lesions, with intervals."""
+
+from dxtree.evaluation.evaluate import evaluate, score
+from dxtree.evaluation.gathering import Failure, Gathering, Predictions, Progress, gather, predict
+from dxtree.evaluation.intervals import Interval
+from dxtree.evaluation.labels import LabelSet, LabelSets, label_sets
+from dxtree.evaluation.metrics import METRICS, Metric, Scored
+from dxtree.evaluation.recompute import recompute
+from dxtree.evaluation.records import write_predictions
+from dxtree.evaluation.report import print_evaluation
+from dxtree.evaluation.results import Block, Difference, Evaluation
+from dxtree.evaluation.subgroups import Subgroup
+
+__all__ = [
+    "METRICS",
+    "Block",
+    "Difference",
+    "Evaluation",
+    "Failure",
+    "Gathering",
+    "Interval",
+    "LabelSet",
+    "LabelSets",
+    "Metric",
+    "Predictions",
+    "Progress",
+    "Scored",
+    "Subgroup",
+    "evaluate",
+    "gather",
+    "label_sets",
+    "predict",
+    "print_evaluation",
+    "recompute",
+    "score",
+    "write_predictions",
+]

@@ -1,0 +1,135 @@
+"""Which numbers and comparisons does one label set give, over which lesions?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.errors import TaxonomyError
+from core.taxonomy import IntArray
+from core.tree import FloatArray, TreeSums
+from dxtree.evaluation.calibration import calibrated_errors, reliability
+from dxtree.evaluation.gathering import IMAGE_ONLY, Predictions
+from dxtree.evaluation.intervals import Interval, Sampled, difference, group_index, interval, sample, wilson
+from dxtree.evaluation.labels import UNKNOWN, LabelSet, malignancy
+from dxtree.evaluation.metrics import METRICS, Scored
+from dxtree.evaluation.results import Bin, Block, Difference
+from dxtree.evaluation.subgroups import Subgroup, subgroups
+from plugins.specs import CohortSpec
+
+BASELINE = f"{IMAGE_ONLY}:dermoscopy"
+"""What everything is compared with, chosen before any result: the single modality that is best by repute."""
+
+Samples = dict[tuple[str, str], Sampled]
+"""(pipeline, metric) to its value and resamples over one set of lesions."""
+
+
+class Scoreboard:
+    """What every label set shares: predictions, the malignant node, resamples and seed.
+
+    Resamples draw lesions by id alone: two cohorts may hold the same lesion.
+    """
+
+    def __init__(self, predictions: Predictions, cohort: CohortSpec, resamples: int, seed: int) -> None:
+        self.predictions, self.resamples, self.seed = predictions, resamples, seed
+        self.groups = [lesion.lesion for lesion in predictions.lesions]
+        self.main = tuple(name for name in predictions.values if name not in predictions.variants)
+        self.malignant, self.is_malignant, self.no_auc = _malignant(predictions, cohort)
+
+    def scored(self, label_set: LabelSet, rows: IntArray, name: str) -> Scored:
+        """One pipeline's scores and truth over some lesions."""
+        scores = label_set.scores(self.predictions.values[name][rows])
+        malignant = self.malignant[name][rows] if self.malignant else None
+        return Scored(scores, label_set.truth[rows], malignant, self.is_malignant[rows])
+
+    def blocks(
+        self, label_set: LabelSet, rows: IntArray, names: Sequence[str]
+    ) -> tuple[dict[str, Block], Samples]:
+        """Every metric of the named pipelines on the same lesions and resamples."""
+        scored = {name: self.scored(label_set, rows, name) for name in names}
+        statistics = {(name, m): s for name, one in scored.items() for m, s in one.statistics().items()}
+        groups = group_index([self.groups[k] for k in rows.tolist()])
+        samples = sample(statistics, groups, resamples=self.resamples, seed=self.seed)
+        return {name: self._block(label_set, rows, name, scored[name], samples) for name in names}, samples
+
+    def _block(
+        self, label_set: LabelSet, rows: IntArray, name: str, scored: Scored, samples: Samples
+    ) -> Block:
+        confidence, correct = scored.top_label()
+        null = calibrated_errors(confidence, resamples=self.resamples, seed=self.seed)
+        metrics = {}
+        for m in METRICS:
+            reason = "no lesion has a truth here" if not len(rows) else "not defined on these lesions"
+            if m.name == "auc_malignant" and len(rows):
+                reason = self.no_auc or "needs malignant and other lesions"
+            chance = null if m.name == "ece" and len(null) else None
+            metrics[m.name] = interval(samples[name, m.name], m, reason, chance)
+        unmapped = label_set.unmapped(self.predictions.values[name][rows])
+        return Block(
+            n=len(rows),
+            malignant=int((scored.is_malignant == 1).sum()),
+            classes=len(label_set.classes),
+            classes_present=len(np.unique(scored.truth)),
+            metrics=metrics,
+            ece_if_calibrated=float(null.mean()) if len(null) else None,
+            unmapped_mass=float(unmapped.mean()) if len(rows) else None,
+            reliability=_bins(*reliability(confidence, correct), len(rows)) if len(rows) else (),
+        )
+
+    def differences(self, label_set: str, n: int, samples: Samples) -> list[Difference]:
+        """Every comparison that was fixed in advance, by every metric."""
+        found = []
+        for name, against in comparisons(self.predictions):
+            for m in METRICS:
+                between, verdict = difference(samples[name, m.name], samples[against, m.name], m)
+                found.append(Difference(label_set, m.name, name, against, n, between, verdict))
+        return found
+
+    def subgroups(self, label_set: LabelSet, rows: IntArray) -> dict[str, tuple[Subgroup, ...]]:
+        """Subgroup tables of the pipelines that have everything."""
+        lesions = [self.predictions.lesions[k] for k in rows.tolist()]
+        scored = {name: self.scored(label_set, rows, name) for name in self.main}
+        return subgroups(lesions, scored, resamples=self.resamples, seed=self.seed)
+
+
+def comparisons(predictions: Predictions) -> list[tuple[str, str]]:
+    """(pipeline, against) pairs: with the baseline, fusers with all images, fusers with their variants.
+
+    The baseline is `image_only:dermoscopy`, or the first modality where that is not there.
+    """
+    alone = predictions.image_only()
+    together = [name for name in alone if name in (f"{IMAGE_ONLY}:both", f"{IMAGE_ONLY}:all")]
+    fused = [name for name in predictions.values if name not in alone]
+    baseline = BASELINE if BASELINE in alone else next(iter(alone), None)
+    pairs = [(name, baseline) for name in together + fused if baseline not in (None, name)]
+    pairs += [(name, whole) for whole in together for name in fused]
+    pairs += [(base, name) for name, base in predictions.variants.items()]
+    return [(name, against) for name, against in pairs if against is not None]
+
+
+def _malignant(
+    predictions: Predictions, cohort: CohortSpec
+) -> tuple[dict[str, FloatArray] | None, IntArray, str | None]:
+    """P(malignant) a pipeline, the truth of each lesion, and the reason where there is neither."""
+    node, unknown = cohort.malignant, np.full(len(predictions.lesions), UNKNOWN, np.int64)
+    if node is None:
+        return None, unknown, f"cohort {cohort.name!r} names no malignant node"
+    sums = TreeSums(predictions.partition)
+    try:
+        scores = {name: sums.of(values, (node,))[:, 0] for name, values in predictions.values.items()}
+    except TaxonomyError as error:
+        return None, unknown, error.safe_message
+    return scores, malignancy(predictions.lesions, predictions.partition.taxonomy, node), None
+
+
+def _bins(confidence: FloatArray, accuracy: FloatArray, rows: int) -> tuple[Bin, ...]:
+    size = rows / len(confidence)
+    share = np.clip(accuracy, 0, 1)
+    low, high = wilson(share, size)
+    return tuple(
+        Bin(size, sure, Interval(right, under, over))
+        for sure, right, under, over in zip(
+            confidence.tolist(), share.tolist(), low.tolist(), high.tolist(), strict=True
+        )
+    )
