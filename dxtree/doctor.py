@@ -15,7 +15,7 @@ from plugins.registry import Registry
 
 OWN_NAMES = ("core", "plugins", "modalities", "fusion", "dxtree")
 NEEDED = ("numpy", "onnxruntime", "pillow", "pluggy", "pydantic", "scikit-learn", "scipy", "typer", "rich")
-OPTIONAL = {"torch": "train", "torchvision": "train", "onnx": "train", "safetensors": "train"}
+OPTIONAL = {"torch": "train", "torchvision": "train", "onnx": "train"}
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,12 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Compare image-only with every fuser on identical lesions, paired and grouped by lesion."""
+    from rich.console import Console
+    from rich.progress import Progress
+
     from core.cohort import lesions as grouped
     from dxtree.evaluation import evaluate as compute
-    from dxtree.evaluation import show_evaluation
+    from dxtree.evaluation import print_evaluation, write_predictions
     from plugins.assembly import assemble, load_fuser, usable_fusers
     from plugins.registry import guarded
 
@@ -51,25 +54,31 @@ def evaluate(
     tree = found.partition.taxonomy
     images = guarded(f"cohort {cohort!r}", lambda: spec.read(existing(data, "the data folder"), tree))
     chosen, notices = choose(grouped(images), lesions, found)
-    pipeline = assemble(registry, found, engine=engine)
     names = [n for n in usable_fusers(registry, found) if n != "image_only"]
-    result = compute(
-        chosen,
-        pipeline,
-        {name: load_fuser(registry, found, name) for name in names},
-        spec,
-        resamples=resamples,
-        seed=seed,
-        progress=None,
-    )
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading images", total=len(chosen))
+
+        def progress(done: int, total: int, rate: float) -> None:
+            bar.update(task, completed=done, total=total, description=f"{rate:.0f} images/s")
+
+        result = compute(
+            chosen,
+            assemble(registry, found, engine=engine),
+            {name: load_fuser(registry, found, name) for name in names},
+            spec,
+            part=lesions,
+            resamples=resamples,
+            seed=seed,
+            progress=progress,
+        )
     if predictions is not None:
-        result.write_predictions(predictions)
+        write_predictions(result.predictions, predictions)
     if json:
-        print_json({"lesions": lesions, "notices": notices, **result.to_dict()})
+        print_json({"notices": notices, **result.to_dict()})
         return
     for notice in notices:
         typer.echo(f"notice: {notice}", err=True)
-    show_evaluation(result)
+    print_evaluation(result)
 
 
 def choose(every: list[Lesion], which: str, models: ModelSet) -> tuple[list[Lesion], list[str]]:

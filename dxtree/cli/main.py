@@ -11,7 +11,7 @@ import sys
 import typer
 
 from core.errors import DxtreeError
-from dxtree.cli import demo, diagnose, doctor, evaluate, fit_fusion, models, partition, plugins, train
+from dxtree.cli import demo, diagnose, doctor, evaluate, fit_fusion, models, partition, plugins, synthesize, train
 
 app = typer.Typer(
     name="dxtree",
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("diagnose")(diagnose.diagnose)
 app.command("partition")(partition.partition)
+app.command("synthesize")(synthesize.synthesize)
 app.command("train")(train.train)
 app.command("fit-fusion")(fit_fusion.fit_fusion)
 app.command("evaluate")(evaluate.evaluate)

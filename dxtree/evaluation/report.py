@@ -85,7 +85,7 @@ def differences_tables(evaluation: Evaluation) -> list[Table]:
     if added:
         firsts = {label: d.pipeline for label, d in added.items()}
         seconds = {label: d.against for label, d in added.items()}
-        tables.append(_differences(evaluation, "itself minus itself without", firsts, seconds))
+        tables.append(_differences(evaluation, "each fuser minus itself without", firsts, seconds))
     if tables:
         tables[
             -1

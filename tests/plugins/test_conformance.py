@@ -1,0 +1,297 @@
+"""Does the conformance kit see each broken promise, and pass a plugin that keeps them all?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from core.errors import PluginError
+from plugins.conformance import Finding, check
+from plugins.model_set import ModelSet
+from plugins.registry import Registry
+
+Write = Callable[[str, str], str]
+Load = Callable[..., Registry]
+
+pytestmark = pytest.mark.usefixtures("globals_kept")
+
+NO_IMAGE = "a file that is no image is a typed error"
+AS_IT_WAS = "it leaves the process as it was"
+ONE = "class Model(Base):\n    def one(self, image):\n        {}\n        return super().one(image)\n"
+PREDICT = "class Model(Base):\n    def predict(self, images):\n        {}\n"
+
+# What the class `Model` does, and the checks that must fail: these and no others.
+BROKEN = {
+    "bears another name": ("class Model(Base):\n    modality = 'ultrasound'\n", {"it bears its own name"}),
+    "has no name": (
+        "class Model(Base):\n    @property\n    def modality(self):\n        return 1 / self.partition.report.lost_images\n",
+        {"its model loads"},
+    ),
+    "has other classes": (
+        "class Model(Base):\n    def __init__(self, partition):\n        super().__init__(partition)\n"
+        "        self.classes = partition.ids[::-1]\n",
+        {"its model loads"},
+    ),
+    "has a prior over other classes": (
+        "class Model(Base):\n    def __init__(self, partition):\n        super().__init__(partition)\n"
+        "        self.prior = LeafProbabilities(('a', 'b'), [0.5, 0.5])\n",
+        {"its prior is over the training classes"},
+    ),
+    "has a prior that is none": (
+        "class Model(Base):\n    def __init__(self, partition):\n        super().__init__(partition)\n"
+        "        self.prior = None\n",
+        {"its prior is over the training classes"},
+    ),
+    "has numbers in its provenance": (
+        "class Model(Base):\n    provenance = {'version': 1}\n",
+        {"its provenance is text"},
+    ),
+    "answers with other labels": (
+        "class Model(Base):\n    def answer(self, weights):\n"
+        "        return ImageResult(LeafProbabilities.from_weights(self.classes[::-1], weights))\n",
+        {"its classes are the pipeline's"},
+    ),
+    "answers with one result too few": (
+        PREDICT.format("return super().predict(images)[1:]"),
+        {"one ImageResult an image", NO_IMAGE},
+    ),
+    "answers with numbers": (
+        PREDICT.format("return [self.one(i).probabilities.values for i in images]"),
+        {"one ImageResult an image"},
+    ),
+    "answers with NaN": (
+        "class Model(Base):\n    def answer(self, weights):\n"
+        "        return ImageResult(LeafProbabilities(self.classes, [np.nan] * len(weights)))\n",
+        {"it answers for drawn images", "one ImageResult an image"},
+    ),
+    "exits": (
+        PREDICT.format("raise SystemExit(2)"),
+        {"it answers for drawn images", "one ImageResult an image", NO_IMAGE},
+    ),
+    "changes with every call": (
+        "class Model(Base):\n    calls = 0\n    def predict(self, images):\n        Model.calls += 1\n"
+        "        return [self.one(image, Model.calls) for image in images]\n",
+        {
+            "the same images give the same bits",
+            "an answer does not depend on its neighbours",
+            "the order of images does not matter",
+        },
+    ),
+    "looks at the neighbours": (
+        PREDICT.format("return [self.one(image, len(images)) for image in images]"),
+        {"an answer does not depend on its neighbours"},
+    ),
+    "looks at the place": (
+        PREDICT.format("return [self.one(image, 1 + k) for k, image in enumerate(images)]"),
+        {"an answer does not depend on its neighbours", "the order of images does not matter"},
+    ),
+    "fails for one image": (
+        PREDICT.format("assert len(images) != 1; return super().predict(images)"),
+        {"an answer does not depend on its neighbours", NO_IMAGE},
+    ),
+    "fails without an image": (
+        PREDICT.format("images[0]; return super().predict(images)"),
+        {"no image, no result"},
+    ),
+    "raises anything on garbage": (
+        "from PIL import Image\nimport io\nclass Model(Base):\n    def one(self, image):\n"
+        "        return self.answer(1 + np.arange(len(self.classes))"
+        " * np.asarray(Image.open(io.BytesIO(image.data))).mean())\n",
+        {NO_IMAGE},
+    ),
+    "exits on garbage": (
+        ONE.format("len(image.data) < 99 and exit(3)"),
+        {NO_IMAGE},
+    ),
+    "answers for garbage": (
+        "class Model(Base):\n    def one(self, image):\n"
+        "        return self.answer(1 + np.arange(len(self.classes)) * len(image.data))\n",
+        {NO_IMAGE},
+    ),
+    "lets Pillow read cut files": (ONE.format("ImageFile.LOAD_TRUNCATED_IMAGES = True"), {AS_IT_WAS}),
+    "lets Pillow read cut files when it is loaded": (
+        "class Model(Base):\n    def __init__(self, partition):\n        super().__init__(partition)\n"
+        "        ImageFile.LOAD_TRUNCATED_IMAGES = True\n",
+        {AS_IT_WAS},
+    ),
+    "lets Pillow read cut files when it is imported": (
+        "class Model(Base):\n    pass\nImageFile.LOAD_TRUNCATED_IMAGES = True\n",
+        {AS_IT_WAS},
+    ),
+    "lets Pillow read bombs": (
+        "from PIL import Image\n" + ONE.format("Image.MAX_IMAGE_PIXELS = None"),
+        {AS_IT_WAS},
+    ),
+    "seeds the global generator": (ONE.format("random.seed(0)"), {AS_IT_WAS}),
+    "seeds numpy's global generator": (ONE.format("np.random.seed(0)"), {AS_IT_WAS}),
+    "changes the working directory": (ONE.format("os.chdir('/')"), {AS_IT_WAS}),
+    "changes the environment": (ONE.format("os.environ['DXTREE_TEST'] = 'x'"), {AS_IT_WAS}),
+}
+
+
+def failed(findings: list[Finding], name: str = "confocal") -> set[str]:
+    return {f.check.removeprefix(f"{name}: ") for f in findings if not f.passed}
+
+
+def test_a_plugin_that_keeps_every_promise_passes_every_check(
+    plugin: Write, source: Callable[..., str], registry_with: Load, models: ModelSet
+) -> None:
+    findings = check("good", registry_with(plugin("good", source("confocal"))), models)
+    assert failed(findings) == set()
+    assert len(findings) == 15
+
+
+@pytest.mark.parametrize("promise", BROKEN)
+def test_a_broken_promise_fails_its_check_and_no_other(
+    promise: str, plugin: Write, source: Callable[..., str], registry_with: Load, models: ModelSet
+) -> None:
+    body, wrong = BROKEN[promise]
+    registry = registry_with(plugin("faulty", source("confocal", body)))
+    findings = check("faulty", registry, models)
+    assert failed(findings) == wrong
+    assert all(f.detail for f in findings if not f.passed)
+
+
+@pytest.mark.parametrize("name", ["clinical", "dermoscopy", "cohorts"])
+def test_the_built_in_plugins_pass(name: str, registry_with: Load, models: ModelSet) -> None:
+    assert failed(check(name, registry_with(), models)) == set()
+
+
+def test_a_plugin_that_failed_to_load_has_that_one_finding(
+    plugin: Write, registry_with: Load, models: ModelSet
+) -> None:
+    (finding,) = check("faulty", registry_with(plugin("faulty", "raise OSError('gone')")), models)
+    assert (finding.check, finding.passed) == ("it loads", False)
+    assert "OSError: gone" in finding.detail
+
+
+def test_a_plugin_that_is_not_enabled_is_not_checked(
+    distribution: Callable[..., object], registry_with: Load, models: ModelSet
+) -> None:
+    distribution("acme-skin", {"acme_skin": ""}, {"laser": "acme_skin"})
+    (finding,) = check("acme-skin:laser", registry_with(), models)
+    assert not finding.passed
+    assert "not enabled" in finding.detail
+
+
+def test_an_unknown_plugin_is_an_error_with_the_nearest(registry_with: Load, models: ModelSet) -> None:
+    with pytest.raises(PluginError, match="no plugin 'clinicle'.*did you mean 'clinical'"):
+        check("clinicle", registry_with(), models)
+
+
+def test_a_plugin_that_offers_nothing_says_so_unless_it_watches(
+    plugin: Write, registry_with: Load, models: ModelSet
+) -> None:
+    head = "from plugins import hookimpl\n@hookimpl\n"
+    empty = plugin("empty", f"{head}def dxtree_cohorts():\n    return []")
+    watcher = plugin("watcher", f"{head}def dxtree_diagnosed():\n    pass")
+    registry = registry_with(empty, watcher)
+    assert failed(check("empty", registry, models)) == {"it offers something"}
+    assert failed(check("watcher", registry, models)) == set()
+
+
+def test_a_modality_without_its_bundle_says_so(
+    plugin: Write, source: Callable[..., str], registry_with: Load, models: ModelSet
+) -> None:
+    text = source("confocal").replace("Model(request.partition))", "None, needs_bundle=True)")
+    findings = check("good", registry_with(plugin("good", text)), models)
+    assert failed(findings) == {"its model can be had"}
+
+
+FUSER = """
+from core.pipeline import mean
+from core.probabilities import LeafProbabilities
+from plugins import FuserSpec, hookimpl
+
+class Fuser:
+    name = "vote"
+    provenance = {"rule": "mean"}
+    def __init__(self, partition):
+        self.partition = partition
+    def fuse(self, evidence, patient):
+        return mean(e.probabilities for e in evidence)
+    def used(self, patient):
+        return ()
+
+%s
+
+@hookimpl
+def dxtree_fusers():
+    return [FuserSpec("vote", "Of a test", lambda partition, bundle: Vote(partition))]
+"""
+FUSED = "class Vote(Fuser):\n    def fuse(self, evidence, patient):\n        {}\n"
+
+BROKEN_FUSERS = {
+    "bears another name": ("class Vote(Fuser):\n    name = 'mean'\n", {"it bears its own name"}),
+    "has numbers in its provenance": (
+        "class Vote(Fuser):\n    provenance = {'version': 1}\n",
+        {"its provenance is text"},
+    ),
+    "takes the first": (
+        FUSED.format("return evidence[0].probabilities"),
+        {"the order of evidence does not matter"},
+    ),
+    "needs two modalities": (
+        FUSED.format("a, b = evidence; return super().fuse(evidence, patient)"),
+        {"every subset of inputs has an answer", "one modality and no metadata is image-only, to the bit"},
+    ),
+    "needs the age": (
+        FUSED.format("patient.age_years + 1; return super().fuse(evidence, patient)"),
+        {"every subset of inputs has an answer", "one modality and no metadata is image-only, to the bit"},
+    ),
+    "corrects a single modality": (
+        FUSED.format(
+            "v = mean(e.probabilities for e in evidence).values; "
+            "return LeafProbabilities.from_weights(self.partition.ids, v ** 2)"
+        ),
+        {"one modality and no metadata is image-only, to the bit"},
+    ),
+    "uses what is not known": (
+        "class Vote(Fuser):\n    def used(self, patient):\n        return ('sex',)\n",
+        {"it uses no metadata that is not known"},
+    ),
+    "answers with other labels": (
+        FUSED.format("return LeafProbabilities(('a', 'b'), [0.5, 0.5])"),
+        {"every subset of inputs has an answer", "one modality and no metadata is image-only, to the bit"},
+    ),
+}
+
+
+def test_a_fuser_that_keeps_every_promise_passes_every_check(
+    plugin: Write, registry_with: Load, models: ModelSet
+) -> None:
+    registry = registry_with(plugin("good", FUSER % "Vote = Fuser"))
+    findings = check("good", registry, models)
+    assert failed(findings) == set()
+    assert len(findings) == 9
+
+
+@pytest.mark.parametrize("promise", BROKEN_FUSERS)
+def test_a_fuser_that_breaks_a_promise_fails_its_check_and_no_other(
+    promise: str, plugin: Write, registry_with: Load, models: ModelSet
+) -> None:
+    body, wrong = BROKEN_FUSERS[promise]
+    registry = registry_with(plugin("faulty", FUSER % body))
+    assert failed(check("faulty", registry, models), "vote") == wrong
+
+
+def test_a_fuser_that_needs_fitting_and_is_not_fitted_says_so(registry_with: Load, models: ModelSet) -> None:
+    wrong = {f.check for f in check("fusion", registry_with(), models) if not f.passed}
+    assert {"boosted: it is fitted", "logistic: it is fitted"} <= wrong
+    assert not any(check_name.startswith("image_only") for check_name in wrong)
+
+
+def test_a_model_set_with_a_changed_bundle_is_not_whole(
+    plugin: Write, registry_with: Load, models: ModelSet, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    import shutil
+
+    copy = shutil.copytree(models.folder, tmp_path_factory.mktemp("copy") / "set")
+    (copy / "clinical" / "model.onnx").write_bytes(b"another")
+    text = (
+        "from pathlib import Path\nfrom plugins import ModelSetSpec, hookimpl\n@hookimpl\n"
+        f"def dxtree_model_sets():\n    return [ModelSetSpec('mine', 'x', Path({str(copy)!r}))]"
+    )
+    findings = check("sets", registry_with(plugin("sets", text)), models)
+    assert failed(findings) == {"model set mine is whole"}
