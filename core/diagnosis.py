@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import resources
 from typing import Any, Literal
 
 from core.probabilities import LeafProbabilities, TreeProbabilities
@@ -79,6 +81,13 @@ class Diagnosis:
         lines.append(f"missing  {', '.join(self.missing) or 'nothing'}")
         lines += [f"notice   {n.text}" for n in self.notices]
         return [*lines, RESEARCH_USE]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of `Diagnosis.to_dict()`."""
+    text = resources.files("core.schemas").joinpath("diagnosis.json").read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def tree_lines(tree: TreeProbabilities, *, least: float = 0.02) -> list[str]:

@@ -55,13 +55,16 @@ def _packages() -> Iterator[Finding]:
 
 
 def _claimed_twice() -> Iterator[Finding]:
-    owners = packages_distributions()
-    for name in (*OWN_NAMES, "xgboost"):
-        claimed = sorted(set(owners.get(name, ())))
+    found = packages_distributions()
+    # An editable install of ours lists no packages, so that we claim our own names in any case.
+    owners = {name: {"dxtree", *found.get(name, ())} for name in OWN_NAMES}
+    owners["xgboost"] = set(found.get("xgboost", ()))
+    for name, claimed in owners.items():
         if len(claimed) > 1:
+            both = " and by ".join(sorted(claimed))
             advice = "keep one of them in this environment, and reinstall it"
-            yield Finding(f"package {name}", "broken", f"installed by {' and by '.join(claimed)}; {advice}")
-    if not any(len(set(owners.get(n, ()))) > 1 for n in OWN_NAMES):
+            yield Finding(f"package {name}", "broken", f"installed by {both}; {advice}")
+    if not any(len(owners[name]) > 1 for name in OWN_NAMES):
         yield Finding("package names", "ok", f"{', '.join(OWN_NAMES)} belong to one distribution each")
 
 

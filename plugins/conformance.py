@@ -81,8 +81,8 @@ def sample_images(modality: str, number: int = 2) -> list[ImageInput]:
     for seed in range(number):
         rng = np.random.default_rng(seed)
         y, x = np.mgrid[-1:1:256j, -1:1:256j]
-        spot = np.exp(-((x - 0.1 * seed) ** 2 + y**2) * 6)[..., None]
-        skin = np.array([214, 168, 144]) + rng.normal(0, 6, (256, 256, 1))
+        spot = np.exp(-((x - 0.1 * seed) ** 2 + y**2) * (6 - 2 * seed))[..., None]
+        skin = np.array([214, 168 - 12 * seed, 144]) + rng.normal(0, 6, (256, 256, 1))
         pixels = np.clip(skin - spot * np.array([120, 110, 90]), 0, 255).astype(np.uint8)
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "PNG")

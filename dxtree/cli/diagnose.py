@@ -37,11 +37,19 @@ def diagnose(
     strict: Annotated[
         bool, typer.Option(help="Fail when any modality fails, in place of a partial answer.")
     ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of --json, and stop.")
+    ] = False,
     models: ModelsOption = None,
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
     """Diagnose one lesion. For research use only; not a medical device."""
+    if schema:
+        from core.diagnosis import schema as published
+
+        print_json(published())
+        return
     from plugins.assembly import assemble
 
     asked = read_case(case) if case is not None else case_of(image or [], age, sex, site)

@@ -11,7 +11,18 @@ import sys
 import typer
 
 from core.errors import DxtreeError
-from dxtree.cli import demo, diagnose, doctor, evaluate, fit_fusion, models, partition, plugins, synthesize, train
+from dxtree.cli import (
+    demo,
+    diagnose,
+    doctor,
+    evaluate,
+    fit_fusion,
+    models,
+    partition,
+    plugins,
+    synthesize,
+    train,
+)
 
 app = typer.Typer(
     name="dxtree",

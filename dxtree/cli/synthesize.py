@@ -10,7 +10,9 @@ import typer
 
 def synthesize(
     folder: Annotated[Path, typer.Argument(help="Folder to write metadata.csv and images into.")],
-    lesions: Annotated[int, typer.Option(help="Number of lesions; each has a clinical and a dermoscopic view.")] = 600,
+    lesions: Annotated[
+        int, typer.Option(help="Number of lesions; each has a clinical and a dermoscopic view.")
+    ] = 600,
     seed: Annotated[int, typer.Option(help="Another seed, other lesions; the same seed, the same ones.")] = 0,
     size: Annotated[int, typer.Option(help="Side of an image in pixels.")] = 192,
     metadata_signal: Annotated[
@@ -26,5 +28,7 @@ def synthesize(
     config = SyntheticConfig(lesions=lesions, seed=seed, size=size, metadata_signal=metadata_signal)
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("drawing", total=lesions)
-        write_synthetic(folder, config, lambda done, total: progress.update(task, completed=done, total=total))
+        write_synthetic(
+            folder, config, lambda done, total: progress.update(task, completed=done, total=total)
+        )
     typer.echo(f"{lesions} lesions in {folder}; read them as --cohort synthetic={folder}", err=True)

@@ -52,7 +52,7 @@ def graph(classes: int, seed: int) -> bytes:
     return model.SerializeToString()
 
 
-def bundle(folder: Path, partition: Partition, modality: str, **replaced: Any) -> Path:
+def bundle(folder: Path, partition: Partition, modality: str, /, **replaced: Any) -> Path:
     """A modality's bundle, entries of its manifest replaced."""
     shares = np.array([c.images for c in partition.classes], float)
     manifest = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -25,7 +26,7 @@ PREDICT = "class Model(Base):\n    def predict(self, images):\n        {}\n"
 BROKEN = {
     "bears another name": ("class Model(Base):\n    modality = 'ultrasound'\n", {"it bears its own name"}),
     "has no name": (
-        "class Model(Base):\n    @property\n    def modality(self):\n        return 1 / self.partition.report.lost_images\n",
+        "class Model(Base):\n    @property\n    def modality(self):\n        return 1 / 0\n",
         {"its model loads"},
     ),
     "has other classes": (
@@ -54,7 +55,7 @@ BROKEN = {
     ),
     "answers with one result too few": (
         PREDICT.format("return super().predict(images)[1:]"),
-        {"one ImageResult an image", NO_IMAGE},
+        {"one ImageResult an image"},
     ),
     "answers with numbers": (
         PREDICT.format("return [self.one(i).probabilities.values for i in images]"),
@@ -176,7 +177,7 @@ def test_a_plugin_that_is_not_enabled_is_not_checked(
 
 
 def test_an_unknown_plugin_is_an_error_with_the_nearest(registry_with: Load, models: ModelSet) -> None:
-    with pytest.raises(PluginError, match="no plugin 'clinicle'.*did you mean 'clinical'"):
+    with pytest.raises(PluginError, match=r"no plugin 'clinicle'.*did you mean 'clinical'"):
         check("clinicle", registry_with(), models)
 
 
@@ -285,8 +286,6 @@ def test_a_fuser_that_needs_fitting_and_is_not_fitted_says_so(registry_with: Loa
 def test_a_model_set_with_a_changed_bundle_is_not_whole(
     plugin: Write, registry_with: Load, models: ModelSet, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    import shutil
-
     copy = shutil.copytree(models.folder, tmp_path_factory.mktemp("copy") / "set")
     (copy / "clinical" / "model.onnx").write_bytes(b"another")
     text = (
