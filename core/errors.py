@@ -248,6 +248,5 @@ class MissingExtra(DxtreeError):
 
 def did_you_mean(value: str, allowed: Iterable[str]) -> str:
     """`"; did you mean 'x'?"`, or nothing where no allowed term is near. For values that may be shown."""
-    # The comparison is quadratic in the length, so that a text of a megabyte would cost minutes.
-    near = difflib.get_close_matches(value, list(allowed), n=1) if len(value) <= 256 else []
+    near = difflib.get_close_matches(value, list(allowed), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -23,6 +23,10 @@ AGE_CENTRE, AGE_SCALE = 50.0, 20.0
 AGE_KNOTS = (20.0, 35.0, 50.0, 65.0, 80.0)
 """Years at the peaks of five hats that sum to 1: incidence bends with age, and no square follows it."""
 
+RATIO_SCALE = 0.3
+"""Log ratios are this much smaller than they are, so that one penalty suits them beside indicators: they
+vary by 1 to 3, and the pool already holds most of what they say."""
+
 SITE_DEPTH = 2
 """Levels of `body_sites` with an indicator a node; a finer site counts as the node above it."""
 
@@ -59,8 +63,8 @@ _AGE_NAMES = ("scaled", "squared", *(f"near {knot:.0f}" for knot in AGE_KNOTS))
 class Features:
     """The vector of one case for given modalities and metadata fields.
 
-    Entries, in order: for each modality the centred log ratio of every class (see `fusion.ratio`) and
-    `present`; for each field its own entries and `known`. Evidence of other modalities is left out, so the
+    Entries, in order: for each modality the centred, scaled log ratio of every class (see `fusion.ratio`)
+    and `present`; for each field its own entries and `known`. Evidence of other modalities is left out, so the
     caller refuses it first.
     """
 
@@ -107,7 +111,7 @@ class Features:
             if found is None:
                 parts += [np.full(len(self.partition.ids), self.absent), np.zeros(1)]
             else:
-                parts += [found - found.mean(), np.ones(1)]
+                parts += [RATIO_SCALE * (found - found.mean()), np.ones(1)]
         for field in self.fields:
             entry = self._encode[field](patient)
             if entry is None:

@@ -2,7 +2,8 @@
 
     log P(c | all) = bias(c) + sum over m of pool_m * ratio_m(c) + sum over entries x of W(x, c) * x + const
 
-The first two terms are a log-opinion pool, as Bayes' rule has it; the penalty draws W to 0 and the bias to
+The first two terms are a log-opinion pool, as Bayes' rule has it, with one weight for a modality alone and one
+for it among others, whose errors it shares. The penalty draws W to 0 and the bias to
 the target prior. So a class with two lesions keeps the pool's answer, and one without any a probability.
 W(x, c) is a sum over the nodes of the tree at or above c, so that classes share what their group learns.
 """
@@ -33,7 +34,7 @@ from plugins.specs import FusionCase
 NAME = "logistic"
 TENSORS = "logistic.safetensors"
 
-PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0)
+PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
 """C, the inverse of the squared penalty's strength, from strong to weak; the first that is best is kept."""
 
 ITERATIONS = 120
@@ -42,7 +43,7 @@ ITERATIONS = 120
 
 @dataclass(frozen=True)
 class Design:
-    """What the rows of a fit look like: `table` rows x entries, `ratios` rows x modalities x classes."""
+    """What the rows of a fit look like: `table` rows x entries, `ratios` rows x places in the pool x classes."""
 
     table: FloatArray
     ratios: FloatArray
@@ -53,7 +54,10 @@ class Design:
 
 @dataclass(frozen=True)
 class Weights:
-    """`bias` classes, `pool` modalities, `matrix` entries x classes."""
+    """`bias` classes, `pool` places, `matrix` entries x classes.
+
+    The places of the pool are the modalities alone, then the modalities among others.
+    """
 
     bias: FloatArray
     pool: FloatArray
@@ -69,9 +73,9 @@ class Weights:
         return np.concatenate([self.bias, self.pool, self.matrix.ravel()])
 
     @classmethod
-    def from_flat(cls, values: FloatArray, classes: int, modalities: int, columns: int) -> Weights:
+    def from_flat(cls, values: FloatArray, classes: int, places: int, columns: int) -> Weights:
         """The reverse of `flat`."""
-        bias, pool, matrix = np.split(values, [classes, classes + modalities])
+        bias, pool, matrix = np.split(values, [classes, classes + places])
         return cls(bias, pool, matrix.reshape(-1, columns))
 
     def on(self, tree: FloatArray) -> Weights:
@@ -84,14 +88,15 @@ class LogisticScorer:
 
     def __init__(self, features: Features, weights: Weights) -> None:
         self.features, self.weights = features, weights
-        self._pool = dict(zip(features.modalities, weights.pool.tolist(), strict=True))
+        self._place = {m: i for i, m in enumerate(features.modalities)}
 
     def logits(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> FloatArray:
         """Log weights of the classes up to a constant, as `fusion.fitted.Scorer` asks."""
         ratios = {e.modality: self.features.ratios.log(e) for e in evidence}
         total = self.weights.bias + self.features.from_ratios(ratios, patient) @ self.weights.matrix
+        among = len(self._place) if len(ratios) > 1 else 0
         for modality, ratio in ratios.items():
-            total = total + self._pool[modality] * ratio
+            total = total + self.weights.pool[among + self._place[modality]] * ratio
         return np.asarray(total)
 
 
@@ -102,7 +107,7 @@ def load(partition: Partition, bundle: Bundle | None) -> FittedFuser:
     if tuple(bundle.require("entries", list)) != features.names:
         raise ContractError(f"the {NAME} fuser was fitted on other entries than these; fit it anew")
     width, entries, modalities = len(partition.ids), len(features.names), len(contract.modalities)
-    shapes = {"bias": (width,), "pool": (modalities,), "matrix": (entries, width)}
+    shapes = {"bias": (width,), "pool": (2 * modalities,), "matrix": (entries, width)}
     weights = Weights(**unpack(content(bundle, TENSORS), shapes))
     return FittedFuser(partition, contract, LogisticScorer(features, weights), provenance(bundle))
 
@@ -131,12 +136,13 @@ def fit(
 def design_of(data: Fitting, features: Features) -> Design:
     """The design of every row."""
     table = np.empty((len(data.rows), len(features.names)))
-    ratios = np.zeros((len(data.rows), len(data.modalities), len(data.partition.ids)))
+    ratios = np.zeros((len(data.rows), 2 * len(data.modalities), len(data.partition.ids)))
     for i, row in enumerate(data.rows):
         found = {e.modality: features.ratios.log(e) for e in row.evidence}
         table[i] = features.from_ratios(found, row.patient)
+        among = len(data.modalities) if len(found) > 1 else 0
         for modality, ratio in found.items():
-            ratios[i, data.modalities.index(modality)] = ratio
+            ratios[i, among + data.modalities.index(modality)] = ratio
     return Design(table, ratios)
 
 
@@ -193,10 +199,10 @@ def fit_weights(
     from scipy.optimize import minimize
 
     at, total = np.arange(len(truth)), weight.sum()
-    classes, modalities = len(target), design.ratios.shape[1]
+    classes, places = len(target), design.ratios.shape[1]
 
     def loss_and_slope(flat: FloatArray) -> tuple[float, FloatArray]:
-        w = Weights.from_flat(flat, classes, modalities, len(tree))
+        w = Weights.from_flat(flat, classes, places, len(tree))
         log = log_softmax(w.on(tree).logits(design))
         gap = np.exp(log)
         gap[at, truth] -= 1
@@ -213,4 +219,4 @@ def fit_weights(
     found = minimize(
         loss_and_slope, start.flat(), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}
     )
-    return Weights.from_flat(np.asarray(found.x, np.float64), classes, modalities, len(tree))
+    return Weights.from_flat(np.asarray(found.x, np.float64), classes, places, len(tree))

@@ -14,7 +14,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,13 @@ class Run:
         return (FINAL, *(f"fold-{k}" for k in range(self.split.folds)))
 
     def test_preprocessing(self) -> Preprocessing:
-        """What inference does to an image."""
-        return default_preprocessing(self.config.architecture, self.config.test_size)
+        """What inference does to an image: the whole short side at `test_size`, and its central square.
+
+        Cutting less than the usual central .875 showed more of the lesion to the same net: out of fold, 1,052
+        clinical images of MILK10k, accuracy .659 against .629 and AUC of malignant .842 against .834.
+        """
+        test = default_preprocessing(self.config.architecture, self.config.test_size)
+        return replace(test, resize=self.config.test_size)
 
     def training_images(self, target: str) -> list[LabelledImage]:
         """The images that a target's net is trained on: never those it gives evidence for."""
@@ -110,7 +115,8 @@ class Run:
 
     def _fit(self, target: str, weights: str | Path | None, folder: Path, report: Report) -> nn.Module:
         chosen = self.training_images(target)
-        side = max(self.test_preprocessing().resize, self.config.size)
+        usual = default_preprocessing(self.config.architecture, self.config.test_size)
+        side = max(usual.resize, self.config.size)
         pixels, read, bad = read_all(chosen, side)
         data = TrainingSet(pixels, self._targets(read), self.draw(read), len(self.partition.classes))
         prior = prior_of(data.targets, data.weights, data.classes)

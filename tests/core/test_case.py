@@ -37,8 +37,9 @@ def message(error):
 @pytest.mark.parametrize(
     "age",
     [
-        400, 120.5, -1, -1e-9, math.nan, math.inf, -math.inf, float("1e400"), 10**400, -(10**400), True, False,
-        "45", "45 years", CANARY, "", b"45", [45], {"value": 45}, Decimal(45), 45 + 0j, np.float64("nan"),
+        400, 120.5, -1, -1e-9, math.nan, math.inf, -math.inf, float("1e400"), 10**400, -(10**400),
+        True, False, "45", "45 years", CANARY, "", b"45", [45], {"value": 45}, Decimal(45), 45 + 0j,
+        np.float64("nan"),
     ],
 )  # fmt: skip
 def test_an_age_that_is_no_number_of_years_is_refused_and_not_repeated(age):
@@ -155,8 +156,16 @@ def test_many_extra_keys_make_a_short_message():
 @pytest.mark.parametrize("field", ["age_years", "sex", "site"])
 @pytest.mark.parametrize(
     "value",
-    [CANARY + "\ud800", CANARY + "\0", "back\0", "\0", CANARY + "x" * 2**20, CANARY + "\n\r\x1b[31m", "\u202e" + CANARY],
-)  # fmt: skip
+    [
+        CANARY + "\ud800",
+        CANARY + "\0",
+        "back\0",
+        "\0",
+        CANARY + "x" * 2**20,
+        CANARY + "\n\r\x1b[31m",
+        "\u202e" + CANARY,
+    ],
+)
 def test_a_hostile_text_in_metadata_is_refused_at_once_with_a_short_message(field, value):
     start = time.process_time()
     with pytest.raises(MetadataError) as caught:
@@ -277,6 +286,15 @@ def test_a_case_cannot_be_changed(full, part, field):
     target = getattr(full, part) if part else full
     with pytest.raises(ValidationError):
         setattr(target, field, 1)
+
+
+@pytest.mark.parametrize("raw", ["", "{", f'{{"{CANARY}', f'{{"id": {CANARY}}}', '{"id": ' + "[" * 10_000])
+def test_what_is_no_json_is_pydantics_error_and_not_repeated(raw):
+    """No validator of ours runs before the text is parsed; whoever parses text handles this one."""
+    with pytest.raises(ValidationError) as caught:
+        Case.model_validate_json(raw)
+    assert CANARY not in message(caught.value)
+    assert len(message(caught.value)) < 1000
 
 
 @pytest.mark.parametrize("path", ["a.png", "b/ä.png"])

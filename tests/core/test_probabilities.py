@@ -141,6 +141,12 @@ def test_the_most_specific_node_is_the_deepest_that_reaches_the_threshold(tree):
     assert tree.most_specific(at_least=0.9) == "root"
 
 
+def test_at_equal_depth_the_more_probable_node_is_the_most_specific(small):
+    for values, best in (([0.5, 0, 0.3, 0.2], "bad1"), ([0.5, 0, 0.2, 0.3], "bad2")):
+        tree = TreeProbabilities(TreeSums(small), LeafProbabilities(small.ids, np.array(values)))
+        assert tree.most_specific(at_least=0.1) == best
+
+
 def test_the_root_reaches_every_threshold():
     """.1 ten times is not 1 in floating point, and the answer is still the root."""
     taxonomy = Taxonomy("t", {"r": None, **{f"n{k}": "r" for k in range(10)}})

@@ -88,7 +88,7 @@ def test_children_and_residual_sum_to_their_node_and_the_root_is_1_within_1e_9(c
             assert not children
         else:
             assert np.abs(total - sum(children) - own.get(node, 0)).max() < 1e-9
-    assert all(((0 <= t) & (t <= 1 + 1e-9)).all() for t in table.values())
+    assert all(((t >= 0) & (t <= 1 + 1e-9)).all() for t in table.values())
 
 
 @few
@@ -247,5 +247,5 @@ def test_a_sum_that_does_not_match_its_children_is_incoherent_and_the_node_named
     honest = TreeSums.inner
     shift = np.array([0, 1e-3])
     monkeypatch.setattr(TreeSums, "inner", lambda self, values: honest(self, values) - shift)
-    with pytest.raises(IncoherentOutput, match="children of '(root|bad)' do not sum to it"):
+    with pytest.raises(IncoherentOutput, match=r"children of '(root|bad)' do not sum to it"):
         sums.check(np.array([[0.1, 0.2, 0.3, 0.4]]))
