@@ -54,7 +54,8 @@ class Pipeline:
     """Models by modality, a fuser and the partition they share.
 
     `abstain_below`: where no first-level node reaches this probability the status is "abstained"; the
-    numbers stay in the answer. `observers` are told every diagnosis and cannot change it.
+    numbers stay in the answer. `observers` are told every diagnosis and cannot change it. `fallback`
+    answers, with a notice, where a modality is none that `fuser` was fitted for.
     """
 
     partition: Partition
@@ -63,6 +64,7 @@ class Pipeline:
     abstain_below: float = 0.4
     observers: tuple[Observer, ...] = ()
     provenance: Mapping[str, object] = field(default_factory=dict)
+    fallback: Fuser | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_sums", TreeSums(self.partition))
@@ -113,6 +115,13 @@ class Pipeline:
 
     def fuse(self, case: Case, gathered: Gathered) -> Diagnosis:
         """Fuses what was gathered and sums it up the tree."""
+        foreign = self._foreign(gathered.evidence)
+        if foreign and self.fallback is not None:
+            fuser, other = self.fuser.name, self.fallback.name
+            text = f"{fuser} was not fitted with {foreign[0]}; {other} fused in its place"
+            notices = (*gathered.notices, Notice("OtherFuser", text))
+            pipeline = replace(self, fuser=self.fallback, fallback=None)
+            return pipeline.fuse(case, replace(gathered, notices=notices))
         patient = case.patient
         missing = [m for m in sorted(self.models) if m not in {e.modality for e in gathered.evidence}]
         missing += [f for f in FIELDS if getattr(patient, f) is None]
@@ -142,6 +151,10 @@ class Pipeline:
                 "fuser": _guarded(f"fuser {self.fuser.name!r}", lambda: _texts(self.fuser.provenance)),
             },
         )
+
+    def _foreign(self, evidence: Sequence[Evidence]) -> list[str]:
+        fitted = getattr(self.fuser, "modalities", None)
+        return [e.modality for e in evidence if fitted is not None and e.modality not in fitted]
 
     def _model(self, modality: str) -> Callable[[], ModalityModel]:
         try:

@@ -78,7 +78,8 @@ class Fuser(Protocol):
     """Combines the evidence of any subset of modalities, at least one, with whatever metadata is known.
 
     The order of `evidence` never changes a bit. With one modality and no metadata the answer is that
-    modality's probabilities, to the bit. `used` names the metadata fields that entered the answer.
+    modality's probabilities, to the bit. `used` names the metadata fields that entered the answer. A fuser
+    that takes certain modalities only may say which by an attribute `modalities`.
     """
 
     @property

@@ -64,8 +64,8 @@ class Features:
     """The vector of one case for given modalities and metadata fields.
 
     Entries, in order: for each modality the centred, scaled log ratio of every class (see `fusion.ratio`)
-    and `present`; for each field its own entries and `known`. Evidence of other modalities is left out, so the
-    caller refuses it first.
+    and `present`; for each field its own entries and `known`. Evidence of other modalities is left out, so
+    the caller refuses it first.
     """
 
     def __init__(

@@ -66,6 +66,11 @@ class FittedFuser:
         """Name of the kind of fuser."""
         return self.contract.name
 
+    @property
+    def modalities(self) -> tuple[str, ...] | None:
+        """The modalities that it was fitted for; `None` where it has an answer for any."""
+        return None if self.open_ended else self.contract.modalities
+
     def used(self, patient: PatientMetadata) -> tuple[str, ...]:
         """The metadata fields that are known and that the fuser was fitted for."""
         return tuple(f for f in patient.known() if f in self.contract.fields)

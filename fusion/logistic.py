@@ -2,10 +2,10 @@
 
     log P(c | all) = bias(c) + sum over m of pool_m * ratio_m(c) + sum over entries x of W(x, c) * x + const
 
-The first two terms are a log-opinion pool, as Bayes' rule has it, with one weight for a modality alone and one
-for it among others, whose errors it shares. The penalty draws W to 0 and the bias to
-the target prior. So a class with two lesions keeps the pool's answer, and one without any a probability.
-W(x, c) is a sum over the nodes of the tree at or above c, so that classes share what their group learns.
+The first two terms are a log-opinion pool, as Bayes' rule has it, with one weight for a modality alone and
+one for it among others, whose errors it shares. The penalty draws W to 0 and the bias to the target prior.
+So a class with two lesions keeps the pool's answer, and one without any keeps a probability. W(x, c) is a
+sum over the nodes of the tree at or above c, so that classes share what their group learns.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ITERATIONS = 120
 
 @dataclass(frozen=True)
 class Design:
-    """What the rows of a fit look like: `table` rows x entries, `ratios` rows x places in the pool x classes."""
+    """The rows of a fit: `table` rows x entries, `ratios` rows x places in the pool x classes."""
 
     table: FloatArray
     ratios: FloatArray

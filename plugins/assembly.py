@@ -16,6 +16,8 @@ from plugins.registry import Registry, guarded
 from plugins.specs import ModalitySpec, ModelRequest
 
 DEFAULT_SET = "default"
+FALLBACK = "bayes"
+"""The fuser that joins a modality which the chosen fuser was not fitted with."""
 
 
 def load_registry(settings: Settings | None = None) -> Registry:
@@ -57,6 +59,7 @@ def assemble(
         models=loaders,
         fuser=load_fuser(registry, models, fuser or models.default_fuser),
         observers=registry.manager.observers(),
+        fallback=_fallback(registry, models),
         provenance={
             "model_set": models.bundle.manifest.get("name", models.folder.name),
             "digest": models.bundle.digest,
@@ -94,6 +97,11 @@ def default_pipeline() -> Pipeline:
     settings = Settings.from_environment()
     registry = load_registry(settings)
     return assemble(registry, find_model_set(registry, settings.models))
+
+
+def _fallback(registry: Registry, models: ModelSet) -> Fuser | None:
+    """A fuser of the set that takes any modality: Bayes' rule needs no fitting to one that it never met."""
+    return load_fuser(registry, models, FALLBACK) if FALLBACK in models.fusers else None
 
 
 def _offered(spec: ModalitySpec, models: ModelSet) -> bool:

@@ -184,7 +184,7 @@ def test_answers_of_eight_threads_are_those_of_one(name, fuser_of, cases):
 
 
 def test_a_scorer_is_told_only_what_the_fuser_was_fitted_for(clinic):
-    """Whatever a scorer of another kind does with a patient, a field outside the contract never reaches it."""
+    """Whatever a scorer of another kind does with a patient, a field outside the fit never reaches it."""
     told = []
 
     class Spy:
