@@ -3,13 +3,14 @@
 from core.api import default_pipeline, diagnose
 from core.case import Case, ImageInput, PatientMetadata, body_sites
 from core.cohort import LabelledImage, Lesion, Split, lesions, split_by_lesion
+from core.counts import read_counts
 from core.diagnosis import Diagnosis, Notice
 from core.errors import DxtreeError
 from core.partition import Partition, TrainingClass, partition_tree
 from core.pipeline import Pipeline
 from core.probabilities import LeafProbabilities, TreeProbabilities
 from core.protocols import Evidence, Fuser, ImageResult, ModalityModel
-from core.taxonomy import Taxonomy, read_counts, shipped_taxonomies
+from core.taxonomy import Taxonomy, shipped_taxonomies
 from core.tree import TreeSums
 
 __all__ = [

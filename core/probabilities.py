@@ -98,7 +98,7 @@ class TreeProbabilities:
         return float(self._table[self.sums.column(node)])
 
     def __contains__(self, node: object) -> bool:
-        return isinstance(node, str) and node in self.sums._columns
+        return isinstance(node, str) and node in self.sums
 
     def to_dict(self) -> dict[str, float]:
         """Id of every readable node, in preorder, to its probability; the root's is 1."""

@@ -81,6 +81,9 @@ class TreeSums:
         taxonomy = self.partition.taxonomy
         return tuple(sorted(self._columns, key=taxonomy.position))
 
+    def __contains__(self, node: object) -> bool:
+        return node in self._columns
+
     def readable(self, node: str) -> bool:
         """Whether the node has a probability. Raises `UnknownNode` for a foreign id."""
         self.partition.taxonomy.position(node)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
-from core.errors import BundleError, PluginContractError
+from core.errors import BundleError, DxtreeError, PluginContractError
 from core.pipeline import Pipeline
 from core.protocols import Fuser, ModalityModel
 from plugins.config import Settings
@@ -100,8 +100,16 @@ def default_pipeline() -> Pipeline:
 
 
 def _fallback(registry: Registry, models: ModelSet) -> Fuser | None:
-    """A fuser of the set that takes any modality: Bayes' rule needs no fitting to one that it never met."""
-    return load_fuser(registry, models, FALLBACK) if FALLBACK in models.fusers else None
+    """A fuser of the set that takes any modality: Bayes' rule needs no fitting to one that it never met.
+
+    Where it is broken there is none; the chosen fuser then refuses such a modality itself.
+    """
+    if FALLBACK not in models.fusers:
+        return None
+    try:
+        return load_fuser(registry, models, FALLBACK)
+    except DxtreeError:
+        return None
 
 
 def _offered(spec: ModalitySpec, models: ModelSet) -> bool:

@@ -19,8 +19,8 @@ def partition(
     json: JsonOption = False,
 ) -> None:
     """Cut a disease tree into training classes (Esteva et al. 2017, PA)."""
+    from core.counts import read_counts
     from core.partition import partition_tree
-    from core.taxonomy import read_counts
 
     taxonomy, images = read_counts(existing(counts, "the counts CSV"))
     result = partition_tree(taxonomy, images, max_size=max_size, preset=preset)  # type: ignore[arg-type]

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.counts import read_counts
 from core.errors import PartitionError, UnknownNode
 from core.partition import Partition, partition_tree
-from core.taxonomy import Taxonomy, read_counts
+from core.taxonomy import Taxonomy
 
 few = settings(max_examples=150, deadline=None)
 sizes = st.integers(1, 30)

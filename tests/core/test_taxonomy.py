@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.counts import read_counts
 from core.errors import TaxonomyError, UnknownNode
-from core.taxonomy import Taxonomy, read_counts, shipped_taxonomies
+from core.taxonomy import Taxonomy, shipped_taxonomies
 
 few = settings(max_examples=80, deadline=None)
 

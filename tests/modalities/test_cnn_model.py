@@ -224,12 +224,13 @@ def test_a_blank_image_alone_is_no_answer_and_says_why(
 
 
 def test_a_blank_image_among_good_ones_is_left_out_and_changes_no_bit(
-    model: CnnModel, cells: Partition, images: list[ImageInput], as_png: Callable[..., bytes]
+    model: CnnModel, cells: Partition, drawn: Callable[..., Any], as_png: Callable[..., bytes]
 ) -> None:
     blank = ImageInput(modality="dermoscopy", data=as_png(np.zeros((96, 96, 3), np.uint8)))
+    some = [ImageInput(modality="dermoscopy", data=as_png(drawn(LABELS[k], 600 + k))) for k in range(3)]
     pipeline = Pipeline(cells, {"dermoscopy": lambda: model}, ImageOnly(cells), abstain_below=0)
-    good = pipeline.diagnose(Case(images=images[:3]))
-    mixed = pipeline.diagnose(Case(images=[images[0], blank, *images[1:3]]))
+    good = pipeline.diagnose(Case(images=some))
+    mixed = pipeline.diagnose(Case(images=[some[0], blank, *some[1:]]))
     assert good.status == "complete"
     assert mixed.status == "partial"
     assert mixed.leaf == good.leaf
