@@ -100,7 +100,8 @@ class Pipeline:
         for modality, load in loaders.items():
             images = tuple(i for i in case.images if i.modality == modality)
             try:
-                found, remarks, models[modality] = _ask(modality, load, images, self.partition)
+                ask = _ask if strict else _ask_for_readable
+                found, remarks, models[modality] = ask(modality, load, images, self.partition)
             except DxtreeError as error:
                 if strict:
                     raise
@@ -194,9 +195,38 @@ class Pipeline:
 LEFT_OUT = "ImageLeftOut"
 
 
+Asked = tuple[Evidence | None, list[Notice], Mapping[str, str]]
+
+
+def _ask_for_readable(
+    modality: str, load: Callable[[], ModalityModel], images: Sequence[ImageInput], partition: Partition
+) -> Asked:
+    """The same without the images that are at fault, as long as one is not. Only then does one run twice."""
+    try:
+        return _ask(modality, load, images, partition)
+    except InputError:
+        if len(images) == 1:
+            raise
+    readable: list[ImageInput] = []
+    faults: dict[int, InputError] = {}
+    for k, image in enumerate(images, start=1):
+        try:
+            _ask(modality, load, (image,), partition)
+            readable.append(image)
+        except InputError as error:
+            faults[k] = error
+    if not readable:
+        raise next(iter(faults.values()))
+    found, notices, provenance = _ask(modality, load, tuple(readable), partition)
+    left = [
+        Notice(LEFT_OUT, f"{modality} image {k} was left out: {e.safe_message}") for k, e in faults.items()
+    ]
+    return found, [*left, *notices], provenance
+
+
 def _ask(
     modality: str, load: Callable[[], ModalityModel], images: Sequence[ImageInput], partition: Partition
-) -> tuple[Evidence | None, list[Notice], Mapping[str, str]]:
+) -> Asked:
     """Loads and runs one model and checks its answer; any fault of the model becomes a typed error."""
     who = f"the model of {modality}"
     model = _guarded(who, load)

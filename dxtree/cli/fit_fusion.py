@@ -22,6 +22,7 @@ def fit_fusion(
     ] = "logistic",
     taxonomy: Annotated[str, typer.Option(help="Name of the disease tree of the runs.")] = "isic_diagnosis",
     name: Annotated[str, typer.Option(help="Name of the model set.")] = "models",
+    description: Annotated[str, typer.Option(help="One sentence on what it was trained on.")] = "",
     licence: Annotated[str, typer.Option(help="Licence of the models, as their data allow.")] = "not stated",
     card: Annotated[
         Path | None, typer.Option(help="Model card in Markdown to put beside the models.")
@@ -64,7 +65,7 @@ def fit_fusion(
         modalities=bundles,
         fusers=fitted,
         default_fuser=default,
-        about={"name": name, "licence": licence, "demonstration": demonstration},
+        about={"name": name, "description": description, "licence": licence, "demonstration": demonstration},
         texts={file: path.read_bytes() for file, path in texts.items() if path is not None},
     )
     for file, size in models.contents().items():

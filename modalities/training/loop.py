@@ -183,11 +183,12 @@ class _Run:
                 "give the same one or another folder"
             )
         load_state(self.net, {k[4:]: v for k, v in tensors.items() if k.startswith("net/")})
+        parameters = list(self.net.parameters())
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in tensors.items():
             if key.startswith("optimizer/"):
                 _, index, name = key.split("/")
-                moments.setdefault(int(index), {})[name] = value
+                moments.setdefault(int(index), {})[name] = _laid_out_like(parameters[int(index)], value)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.bf16, self.step = bool(state["bf16"]), int(state["step"])
@@ -196,6 +197,13 @@ class _Run:
     def _log(self, row: dict[str, Any]) -> None:
         with watching_space("metrics.jsonl"), (self.folder / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
+
+
+def _laid_out_like(parameter: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """The same numbers in the parameter's order in memory, by which alone fused AdamW pairs the two."""
+    if value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, device=value.device).copy_(value)
 
 
 def predict(

@@ -150,6 +150,18 @@ def test_one_broken_view_is_a_partial_answer_and_strict_refuses_it(
     assert dxtree("diagnose", *images, "--strict").returncode == 2
 
 
+def test_one_broken_image_among_several_is_left_out_and_the_others_answer(
+    views: dict[str, Path], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(views["dermoscopy"].read_bytes()[:2000])
+    images = ("--image", f"dermoscopy={broken}", "--image", f"dermoscopy={views['dermoscopy']}")
+    found = answer(*images)
+    assert (found["status"], found["modalities_failed"]) == ("partial", {})
+    assert [n["code"] for n in found["notices"]] == ["ImageLeftOut"]
+    assert found["tree"] == answer("--image", f"dermoscopy={views['dermoscopy']}")["tree"]
+
+
 def test_a_blank_frame_is_not_judged(tmp_path: Path) -> None:
     from PIL import Image
 
