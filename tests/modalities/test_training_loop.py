@@ -271,10 +271,10 @@ def test_fewer_images_than_a_batch_are_one_step_an_epoch(data: TrainingSet, tmp_
     assert [r["step"] for r in rows] == [1, 2]
 
 
-def test_training_lowers_the_loss_and_tells_the_classes_apart(data: TrainingSet, tmp_path: Path) -> None:
-    config = CONFIG.model_copy(update={"epochs": 12, "learning_rate": 5e-3, "checkpoint_seconds": 1e9})
+def test_training_lowers_the_loss(data: TrainingSet, tmp_path: Path) -> None:
+    recipe = {"epochs": 20, "batch": 12, "learning_rate": 3e-3, "checkpoint_seconds": 1e9}
     losses: list[float] = []
-    net = fit(data, config, None, tmp_path, lambda row: losses.append(row["loss"]))
+    fit(data, CONFIG.model_copy(update=recipe), None, tmp_path, lambda row: losses.append(row["loss"]))
     assert np.mean(losses[-6:]) < 0.7 * np.mean(losses[:6])
 
 

@@ -1,0 +1,106 @@
+"""Does a run that was killed at random moments end with the very bytes of one that was not?"""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.cohort import split_by_lesion
+from core.partition import Partition
+from modalities.training.config import TrainingConfig
+from modalities.training.run import Run
+
+CONFIG = TrainingConfig(
+    modality="dermoscopy",
+    architecture="squeezenet1_1",
+    size=32,
+    test_size=40,
+    epochs=2,
+    batch=4,
+    balance_level=1,
+    checkpoint_seconds=1e-9,
+    precision="fp32",
+)
+
+# Runs in a process of its own; `run`, a connection and the target's names are given.
+CHILD = """
+import torch
+torch.set_num_threads(1)
+for target in run.targets():
+    run.train(target, None, lambda row: connection.send(row["step"]))
+connection.send("done")
+"""
+
+
+def train(run: Run, patience: random.Random | None) -> str:
+    """Trains in a child. With `patience` it is killed at a random moment; says how it ended."""
+    context = multiprocessing.get_context("forkserver")
+    # Torch is imported once; no thread of it runs before the fork.
+    context.set_forkserver_preload(["modalities.training.run"])
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=exec, args=(CHILD, {"run": run, "connection": theirs}), daemon=True)
+    child.start()
+    theirs.close()
+    left = patience.randrange(12) if patience else -1
+    try:
+        while (heard := ours.recv()) != "done":
+            left -= 1
+            if patience and left < 0:
+                time.sleep(patience.uniform(0, 0.06))
+                child.kill()
+                child.join()
+                return "killed" if child.exitcode == -signal.SIGKILL else "done"
+        assert heard == "done"
+    except EOFError:
+        pass
+    child.join(60)
+    assert child.exitcode == 0
+    return "done"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    kept = ("weights.safetensors", "evidence.csv", "validation.csv", "data.json", "run.json", "split.json")
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.name in kept
+    }
+
+
+@pytest.fixture
+def runs(tmp_path: Path, cells: Partition, lesions: Callable[..., Any]) -> Callable[[str], Run]:
+    images = tuple(lesions(6, side=64))
+    split = split_by_lesion(images, validation=0.2, folds=2)
+    return lambda name: Run(tmp_path / name, CONFIG, cells, split, images)
+
+
+def killed_and_whole(runs: Callable[[str], Run], seed: int, kills: int) -> None:
+    whole = runs("whole")
+    assert train(whole, None) == "done"
+    wanted = contents(whole.folder)
+    assert len(wanted) == 11
+    chance, died, round_ = random.Random(seed), 0, 0
+    while died < kills:
+        victim = runs(f"victim-{round_}")
+        while died < kills and train(victim, chance) == "killed":
+            died += 1
+        assert train(victim, None) == "done"
+        assert contents(victim.folder) == wanted
+        assert not list(victim.folder.rglob(".step-*"))
+        round_ += 1
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_killed_five_times_it_leaves_the_same_bytes(seed: int, runs: Callable[[str], Run]) -> None:
+    killed_and_whole(runs, seed, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 7))
+def test_killed_fifty_times_it_leaves_the_same_bytes(seed: int, runs: Callable[[str], Run]) -> None:
+    killed_and_whole(runs, seed, 10)
