@@ -53,19 +53,21 @@ def train(
     try:
         import torch
 
-        from modalities.cnn.torch_net import check_architecture
+        from modalities.cnn.torch_net import check_architecture, check_weights
     except ImportError as error:
         raise MissingExtra("training", "train") from error
     # What is misspelt is said before the images are read and the folder holds this configuration.
     check_architecture(architecture)
-    if weights is not None and "." in weights:
-        existing(Path(weights), "the file of starting weights")
+    if weights is not None:
+        check_weights(architecture, weights)
+        if Path(weights).suffix:
+            existing(Path(weights), "the file of starting weights")
     if threads:
         torch.set_num_threads(threads)
     config = _config(
         modality=modality,
         architecture=architecture,
-        weights=weights if weights is None or "." not in weights else Path(weights).name,
+        weights=None if weights is None else Path(weights).name,
         size=size,
         test_size=test_size,
         epochs=epochs,

@@ -49,14 +49,13 @@ def start(net: nn.Module, architecture: str, weights: str | Path) -> list[str]:
     Raises `UnsafeFormat` for any other kind of file, `ContractError` where names or shapes do not fit,
     `TrainingError` where a download fails.
     """
+    check_weights(architecture, weights)
     own = {k: v for k, v in net.state_dict().items() if v.is_floating_point()}
-    if Path(weights).suffix == ".safetensors":
+    if Path(weights).suffix:
         try:
             given = load_file(weights)
         except (OSError, SafetensorError) as error:
             raise ContractError(f"starting weights cannot be read: {error}") from error
-    elif Path(weights).suffix:
-        raise UnsafeFormat("starting weights are a safetensors file or a torchvision name; pickle is refused")
     else:
         given = _published(architecture, str(weights))
     foreign = sorted(set(given) - set(net.state_dict()))
@@ -74,13 +73,23 @@ def start(net: nn.Module, architecture: str, weights: str | Path) -> list[str]:
     return random
 
 
-def _published(architecture: str, name: str) -> dict[str, torch.Tensor]:
+def check_weights(architecture: str, weights: str | Path) -> None:
+    """Whether the name or the kind of file can be, before anything is read. Raises what `start` raises."""
+    if suffix := Path(weights).suffix:
+        if suffix != ".safetensors":
+            raise UnsafeFormat(
+                "starting weights are a safetensors file or a torchvision name; pickle is refused"
+            )
+        return
     known = list(torchvision.models.get_model_weights(architecture).__members__)
-    if name not in known:
+    if str(weights) not in known:
         raise ContractError(
-            f"torchvision has no weights {name!r} for {architecture}, but {', '.join(known)}; "
+            f"torchvision has no weights {str(weights)!r} for {architecture}, but {', '.join(known)}; "
             "a local file ends in .safetensors"
         )
+
+
+def _published(architecture: str, name: str) -> dict[str, torch.Tensor]:
     try:
         state: dict[str, torch.Tensor] = torchvision.models.get_model(architecture, weights=name).state_dict()
     except (OSError, RuntimeError) as error:

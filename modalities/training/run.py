@@ -53,9 +53,10 @@ class Run:
         check_no_leak(training, self.split.select(self.images, VALIDATION), ("training", "validation"))
         present = {self.partition.class_of(i.label) for i in training} - {None}
         if len(present) < 2:
+            labels = sorted({i.label for i in training})[:5]
             raise TrainingError(
-                f"{self.config.modality}: the training part holds {len(present)} class(es), "
-                f"{', '.join(sorted(map(str, present))) or 'none'}; two are needed"
+                f"{self.config.modality}: the training part holds {len(present)} class(es), of labels "
+                f"{', '.join(labels) or 'none'}; two are needed"
             )
 
     def targets(self) -> tuple[str, ...]:

@@ -29,9 +29,6 @@ SMALL = [
     "squeezenet1_1",
     "shufflenet_v2_x0_5",
     "mnasnet0_5",
-    "efficientnet_b0",
-    "regnet_y_400mf",
-    "resnet18",
 ]
 
 
@@ -72,7 +69,15 @@ def test_graph_onnx_runtime_and_torch_answer_like_the_net(architecture: str, liv
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "size"),
-    [("googlenet", 224), ("densenet121", 64), ("swin_t", 64), ("convnext_tiny", 64)],
+    [
+        ("googlenet", 224),
+        ("densenet121", 64),
+        ("swin_t", 64),
+        ("convnext_tiny", 64),
+        ("resnet18", 64),
+        ("efficientnet_b0", 64),
+        ("regnet_y_400mf", 64),
+    ],
 )
 def test_large_nets_answer_like_their_graphs_too(architecture: str, size: int, lively: Lively) -> None:
     check_equal(lively(architecture, 5, size), architecture, size)

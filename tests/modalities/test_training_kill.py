@@ -19,7 +19,7 @@ from modalities.training.run import Run
 
 CONFIG = TrainingConfig(
     modality="dermoscopy",
-    architecture="squeezenet1_1",
+    architecture="shufflenet_v2_x0_5",
     size=32,
     test_size=40,
     epochs=2,

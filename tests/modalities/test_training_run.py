@@ -31,7 +31,7 @@ from modalities.training.run import (
 
 CONFIG = TrainingConfig(
     modality="dermoscopy",
-    architecture="squeezenet1_1",
+    architecture="shufflenet_v2_x0_5",
     size=32,
     test_size=40,
     epochs=1,
@@ -118,13 +118,15 @@ def test_one_image_in_two_lesions_on_both_sides_is_a_leak(cells: Partition, tmp_
 
 def test_one_class_is_refused_by_name(cells: Partition, tmp_path: Path) -> None:
     images = [i for i in paper(30, 1) if i.label == "benign:keratosis"]
-    with pytest.raises(TrainingError, match="holds 1 class.*, benign:keratosis; two are needed") as caught:
+    with pytest.raises(
+        TrainingError, match=r"holds 1 class.*, of labels benign:keratosis; two are needed"
+    ) as caught:
         make(tmp_path, cells, images)
     assert caught.value.exit_code == 4
 
 
 def test_no_image_of_the_modality_is_refused(cells: Partition, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="holds 0 class.*, none; two are needed"):
+    with pytest.raises(TrainingError, match=r"holds 0 class.*, of labels none; two are needed"):
         make(tmp_path, cells, [])
 
 
@@ -277,7 +279,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.lists(st.tuples(finite, finite, finite), min_size=1, max_size=9))
+@given(rows=st.lists(st.tuples(finite, finite, finite), min_size=1, max_size=9))
 def test_evidence_is_read_back_to_the_last_bit(rows: list[tuple[float, ...]], tmp_path: Path) -> None:
     images = paper(len(rows), 1)
     classes = ("a, b", 'quoted "c"', "läsion:é")
