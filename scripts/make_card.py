@@ -40,7 +40,7 @@ ABOUT = """# Model card: {name}
 | fusers | {fusers}; {default} answers by default |
 | training images | {images} |
 | lesions | {training:,} in the training part, {validation:,} held out; the split is by lesion id over the union of both sets |
-| digest | `{digest}` |
+| bundles | {digests} |
 
 ## What it was measured on
 
@@ -100,7 +100,7 @@ def _about(models: ModelSet) -> str:
         images=", ".join(f"{b['training']['images']:,} {m}" for m, b in bundles.items()),
         training=len(lesions["training"]),
         validation=len(lesions["validation"]),
-        digest=models.bundle.digest[:16],
+        digests=", ".join(f"{m}: `{d[:16]}`" for m, d in sorted(models.modalities.items())),
     )
 
 

@@ -33,7 +33,7 @@ def models(models: ModelsOption = None, plugin: PluginOption = None, json: JsonO
         for key, value in row.items():
             if key not in ("offered_as", "title"):
                 shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-                console.print(f"  {key:<16}{shown}", highlight=False)
+                console.print(f"  {key:<18}{shown}", highlight=False, soft_wrap=True)
 
 
 def _describe(found: Any) -> dict[str, Any]:
