@@ -10,7 +10,6 @@ import sys
 
 import typer
 
-from core.errors import DxtreeError
 from dxtree.cli import (
     demo,
     diagnose,
@@ -49,11 +48,16 @@ def run() -> None:
     """Runs the command line. A typed fault is one line on standard error and its own exit code."""
     try:
         app()
-    except DxtreeError as error:
-        print(f"error: {error.safe_message}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         print("interrupted; what was saved is whole, the same command resumes", file=sys.stderr)  # noqa: T201
         raise SystemExit(130) from None
     except BrokenPipeError:
         raise SystemExit(0) from None
+    except Exception as error:
+        # Importing core.errors here would cost every `--help` numpy and pydantic; by the time that a
+        # DxtreeError can be raised, core is loaded.
+        errors = sys.modules.get("core.errors")
+        if errors is None or not isinstance(error, errors.DxtreeError):
+            raise
+        print(f"error: {error.safe_message}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(error.exit_code) from None

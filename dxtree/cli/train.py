@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,7 +49,7 @@ def train(
     plugin: PluginOption = None,
 ) -> None:
     """Train a modality: the final net, one net a fold, and a bundle that runs without torch."""
-    from core.errors import MissingExtra
+    from core.errors import MissingExtra, UnsafeFormat
 
     try:
         import torch
@@ -56,6 +57,10 @@ def train(
         from modalities.cnn.torch_net import check_architecture, check_weights
     except ImportError as error:
         raise MissingExtra("training", "train") from error
+    if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
+        raise UnsafeFormat(
+            "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD lets torch run code from weight files; unset it and start again"
+        )
     # What is misspelt is said before the images are read and the folder holds this configuration.
     check_architecture(architecture)
     if weights is not None:

@@ -239,3 +239,12 @@ def test_evaluation_of_validation_lesions_holds_every_pipeline_and_label_set() -
         assert {"level1", "level2", "leaves", "official"} <= set(row)
         for metric in ("accuracy", "balanced_accuracy", "auc_malignant", "brier", "ece"):
             assert {"value", "low", "high"} <= set(row["official"][metric])
+
+
+def test_training_refuses_an_environment_in_which_torch_may_run_code(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    arguments = ("train", "--modality", "clinical", "--cohort", "synthetic=x", "--out", tmp_path / "run")
+    done = dxtree(*arguments, TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD="1")
+    assert done.returncode == 3
+    assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" in done.stderr
+    assert not (tmp_path / "run").exists()
