@@ -35,7 +35,7 @@ PARAMETERS: Mapping[str, Any] = {
     "tree_method": "hist",
     "max_depth": 3,
     "eta": 0.1,
-    "min_child_weight": 2.0,
+    "min_child_weight": 10.0,
     "lambda": 5.0,
     "subsample": 0.8,
     "colsample_bytree": 0.5,

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from core.case import FIELDS, PatientMetadata
 from core.errors import BundleError, ContractError
 from core.manifest import Bundle
@@ -18,10 +20,14 @@ from core.partition import Partition
 from core.probabilities import LeafProbabilities
 from core.protocols import Evidence
 from core.tree import FloatArray
+from fusion.balance import Mixture
 from fusion.evidence import in_order
 
 KIND = "fuser"
 """The manifest's `kind`."""
+
+MAX_SHIFT = 50.0
+"""Largest log ratio of two shares that any number of lesions can give."""
 
 
 class Scorer(Protocol):
@@ -44,6 +50,7 @@ class Contract:
     modalities: tuple[str, ...]
     fields: tuple[str, ...]
     temperature: float
+    mixture: Mixture
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,10 @@ class FittedFuser:
                 f"{', '.join(self.contract.modalities)}; fit it anew with dxtree fit-fusion"
             )
         logits = self.scorer.logits(ordered, restricted(patient, used))
-        return LeafProbabilities.from_logits(self.partition.ids, logits / self.contract.temperature)
+        balanced = LeafProbabilities.from_logits(self.partition.ids, logits / self.contract.temperature)
+        return LeafProbabilities.from_weights(
+            self.partition.ids, self.contract.mixture.apply(balanced.values)
+        )
 
 
 def restricted(patient: PatientMetadata, fields: Sequence[str]) -> PatientMetadata:
@@ -128,7 +138,15 @@ def read_contract(name: str, partition: Partition, bundle: Bundle | None) -> tup
         raise ContractError(f"the bundle of the {name} fuser names its modalities or fields wrongly")
     if not (math.isfinite(temperature) and temperature > 0):
         raise ContractError(f"the temperature of the {name} fuser must be a finite number > 0")
-    return Contract(name, modalities, fields, temperature), bundle
+    return Contract(name, modalities, fields, temperature, _mixture(partition, bundle)), bundle
+
+
+def _mixture(partition: Partition, bundle: Bundle) -> Mixture:
+    shift = bundle.require("first_level_shift", dict)
+    values = [shift.get(name) for name in partition.ids]
+    if len(shift) != len(values) or not all(isinstance(v, float) and abs(v) <= MAX_SHIFT for v in values):
+        raise ContractError("the bundle's first_level_shift must hold one finite number a training class")
+    return Mixture(partition, np.array(values, np.float64))
 
 
 def provenance(bundle: Bundle) -> dict[str, str]:

@@ -8,7 +8,6 @@ lesion's own id alone, not on the order of the cases.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,15 +19,10 @@ from core.errors import TrainingError
 from core.partition import Partition
 from core.protocols import Evidence
 from core.tree import FloatArray
+from fusion.balance import case_weights
 from fusion.features import site_path
 from fusion.fitted import restricted
 from plugins.specs import FusionCase
-
-BALANCE_POWER = 0.5
-"""A group of n lesions weighs n ** power: the nets were shown images that way, and rare groups count."""
-
-BALANCE_LEVEL = 2
-"""Level of the diagnosis tree whose nodes are the groups that are balanced."""
 
 DROPPED = 4
 """Draws with inputs dropped, a lesion. Together they weigh as much as the lesion with everything."""
@@ -50,22 +44,6 @@ class Row:
     def passes_through(self) -> bool:
         """Whether a fuser returns the one modality as it is, so that nothing can be learned here."""
         return len(self.evidence) == 1 and not self.patient.known()
-
-
-def case_weights(cases: Sequence[FusionCase], partition: Partition, power: float) -> FloatArray:
-    """Weight of each case; they sum to the number of cases.
-
-    A group of n lesions weighs n ** power in all; a lesion that stands in two cohorts weighs once.
-    """
-    taxonomy = partition.taxonomy
-    node = {c.id: c.node for c in partition.classes}
-    groups = [taxonomy.ancestor_at(node[c.truth], BALANCE_LEVEL) or node[c.truth] for c in cases]
-    times = Counter(c.lesion for c in cases)
-    own = np.array([1 / times[c.lesion] for c in cases])
-    names, inverse = np.unique(groups, return_inverse=True)
-    size = np.bincount(inverse, own, len(names))
-    weights = own * size[inverse] ** (power - 1)
-    return np.asarray(weights * (len(cases) / weights.sum()))
 
 
 def rows_of(cases: Sequence[FusionCase], partition: Partition, seed: int, power: float) -> list[Row]:

@@ -21,13 +21,11 @@ from core.case import FIELDS
 from core.errors import TrainingError
 from core.partition import Partition
 from core.tree import FloatArray
+from fusion.balance import BALANCE_LEVEL, BALANCE_POWER, log_shares
 from fusion.evidence import in_order
 from fusion.fitted import KIND
-from fusion.rows import BALANCE_LEVEL, BALANCE_POWER, IntArray, Row, arrays, case_weights, rows_of
+from fusion.rows import IntArray, Row, arrays, rows_of
 from plugins.specs import FuserSpec, FusionCase
-
-UNSEEN = 0.5
-"""Lesions that a class counts in the target prior beside those in the fit, so that none has prior 0."""
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -124,13 +122,12 @@ class Fitting:
         return tuple(c for c in self.cases if c.fold != fold)
 
     def target(self, fold: int | None = None) -> FloatArray:
-        """Log prior of the classes that answers are calibrated for: balanced shares outside `fold`."""
-        index = {name: k for k, name in enumerate(self.partition.ids)}
-        cases = self.others(fold)
-        truth = [index[c.truth] for c in cases]
-        weights = case_weights(cases, self.partition, self.power)
-        counts = np.bincount(truth, weights, len(index)) + UNSEEN
-        return np.asarray(np.log(counts / counts.sum()))
+        """Log prior of the classes under the weights of the fit: balanced shares outside `fold`."""
+        return log_shares(self.others(fold), self.partition, self.power)
+
+    def shift(self) -> FloatArray:
+        """Log of natural over balanced share of each class; see `fusion.balance.Mixture`."""
+        return log_shares(self.cases, self.partition, 1.0) - self.target()
 
     def crossed(self, fit: Callable[[int], Callable[[BoolArray], FloatArray]]) -> FloatArray:
         """Logits of every row, rows x classes, from a model that did not see the row's fold.
@@ -155,6 +152,7 @@ class Fitting:
             "temperature": float(temperature),
             "balance_power": self.power,
             "balance_level": BALANCE_LEVEL,
+            "first_level_shift": dict(zip(self.partition.ids, self.shift().tolist(), strict=True)),
             "seed": self.seed,
             "lesions": len({c.lesion for c in self.cases}),
             "folds": self.folds,

@@ -25,6 +25,12 @@ def train(
             help="Start: torchvision's name (IMAGENET1K_V1) or a safetensors file. Default: random."
         ),
     ] = None,
+    partial_weights: Annotated[
+        bool,
+        typer.Option(
+            "--partial-weights", help="Let layers that the start lacks stay random; the log names them."
+        ),
+    ] = False,
     architecture: Annotated[str, typer.Option(help="Any torchvision classifier.")] = "mobilenet_v2",
     taxonomy: Annotated[str, typer.Option(help="Name of the disease tree.")] = "isic_diagnosis",
     max_size: Annotated[
@@ -73,6 +79,7 @@ def train(
         modality=modality,
         architecture=architecture,
         weights=None if weights is None else Path(weights).name,
+        partial_weights=partial_weights,
         size=size,
         test_size=test_size,
         epochs=epochs,

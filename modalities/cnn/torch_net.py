@@ -39,12 +39,12 @@ def build(architecture: str, classes: int) -> nn.Module:
     return net
 
 
-def start(net: nn.Module, architecture: str, weights: str | Path) -> list[str]:
+def start(net: nn.Module, architecture: str, weights: str | Path, *, partial: bool = False) -> list[str]:
     """Loads starting weights and returns the names of the parameters that stay random.
 
     `weights` is a name such as ``IMAGENET1K_V1``, which torchvision downloads, or the path of a
     safetensors file in torchvision's naming. Heads alone may stay random: the last layer, where it is
-    absent or has another shape, and auxiliary ones.
+    absent or has another shape, and auxiliary ones; with `partial` any parameter that the file lacks.
 
     Raises `UnsafeFormat` for any other kind of file, `ContractError` where names or shapes do not fit,
     `TrainingError` where a download fails.
@@ -65,9 +65,11 @@ def start(net: nn.Module, architecture: str, weights: str | Path) -> list[str]:
     random = sorted(set(own) - set(fits))
     head = next(reversed(own)).rpartition(".")[0]
     lost = [k for k in random if k.rpartition(".")[0] != head and "aux" not in k.lower()]
+    lost = [k for k in lost if k in given or not partial]
     if lost:
         raise ContractError(
             f"starting weights do not fit {architecture}: {lost[0]!r} is absent or has another shape"
+            + ("" if lost[0] in given else "; --partial-weights leaves absent ones random")
         )
     load_state(net, fits, strict=False)
     return random

@@ -17,6 +17,8 @@ class TrainingConfig(BaseModel):
     architecture: str = "mobilenet_v2"
     weights: str | None = None
     """torchvision's name of starting weights; the path of a local file is given beside the config."""
+    partial_weights: bool = False
+    """Whether starting weights may leave layers other than heads random; the run's log names them."""
     size: int = Field(default=192, ge=32, le=1024)
     """Side of the training crop in pixels."""
     test_size: int = Field(default=224, ge=32, le=1024)

@@ -84,7 +84,7 @@ class _Run:
         for name in damaged:
             self._log({"event": "damaged checkpoint passed over", "checkpoint": name})
         if found is None and weights is not None:
-            random = start(self.net, config.architecture, weights)
+            random = start(self.net, config.architecture, weights, partial=config.partial_weights)
             self._log({"event": "started from weights", "random": random})
         self.net.to(device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.AdamW(

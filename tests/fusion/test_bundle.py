@@ -101,6 +101,8 @@ def test_a_foreign_partition_is_refused(name, specs, clinic, bundle_of):
         {"temperature": 0.0},
         {"temperature": float("nan")},
         {"temperature": "1"},
+        {"first_level_shift": {"benign:vessel": 0.0}},
+        {"first_level_shift": None},
     ],
     ids=str,
 )

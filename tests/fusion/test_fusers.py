@@ -15,6 +15,7 @@ from core.case import PatientMetadata, body_sites
 from core.errors import ContractError, NonFiniteOutput
 from core.probabilities import LeafProbabilities
 from core.protocols import Fuser
+from fusion.balance import Mixture
 from fusion.fitted import Contract, FittedFuser
 
 FUSERS = ("bayes", "boosted", "image_only", "logistic")
@@ -192,7 +193,7 @@ def test_a_scorer_is_told_only_what_the_fuser_was_fitted_for(clinic):
             told.append((tuple(e.modality for e in evidence), patient))
             return np.zeros(9)
 
-    contract = Contract("spy", ("clinical", "dermoscopy"), ("sex",), 1.0)
+    contract = Contract("spy", ("clinical", "dermoscopy"), ("sex",), 1.0, Mixture(clinic.cells, np.zeros(9)))
     evidence = [clinic.evidence(m, np.ones(9)) for m in ("dermoscopy", "clinical")]
     FittedFuser(clinic.cells, contract, Spy(), {}).fuse(evidence, SOMEBODY)
     assert told == [(("clinical", "dermoscopy"), PatientMetadata(sex="female"))]
@@ -203,7 +204,7 @@ def test_a_scorer_that_fails_gives_an_error_and_no_answer(clinic):
         def logits(self, evidence, patient):
             return np.full(9, np.nan)
 
-    contract = Contract("broken", ("clinical",), ("sex",), 1.0)
+    contract = Contract("broken", ("clinical",), ("sex",), 1.0, Mixture(clinic.cells, np.zeros(9)))
     with pytest.raises(NonFiniteOutput):
         FittedFuser(clinic.cells, contract, Broken(), {}).fuse(
             [clinic.evidence("clinical", np.ones(9))], SOMEBODY

@@ -9,39 +9,14 @@ import pytest
 
 from core.case import PatientMetadata
 from core.errors import TrainingError
-from fusion.rows import case_weights, rows_of
+from fusion.balance import case_weights
+from fusion.rows import rows_of
 from plugins.specs import FusionCase
 
 
 def _case(clinic, lesion: str, truth: str, patient: PatientMetadata, cohort: str = "c") -> FusionCase:
     evidence = tuple(clinic.evidence(m, np.arange(1.0, 10.0)) for m in ("clinical", "dermoscopy"))
     return FusionCase(lesion, cohort, 0, evidence, patient, truth)
-
-
-def test_a_group_of_n_lesions_weighs_the_root_of_n(clinic):
-    truths = ["benign:nevus:blue"] * 30 + ["benign:nevus~"] * 6 + ["malignant:carcinoma"] * 4
-    cases = [_case(clinic, f"L{i}", t, PatientMetadata()) for i, t in enumerate(truths)]
-    weights = case_weights(cases, clinic.cells, 0.5)
-    assert weights.sum() == pytest.approx(40)
-    assert weights[:36].sum() / weights[36:].sum() == pytest.approx(3)  # sqrt(36) / sqrt(4)
-    np.testing.assert_allclose(weights[:36], weights[0])
-
-
-def test_power_one_weighs_all_alike_and_power_zero_all_groups(clinic):
-    truths = ["benign:nevus:blue"] * 9 + ["malignant:carcinoma"]
-    cases = [_case(clinic, f"L{i}", t, PatientMetadata()) for i, t in enumerate(truths)]
-    np.testing.assert_allclose(case_weights(cases, clinic.cells, 1.0), 1)
-    assert case_weights(cases, clinic.cells, 0.0)[-1] == pytest.approx(5)
-
-
-def test_a_lesion_of_two_cohorts_weighs_once(clinic):
-    cases = [
-        _case(clinic, "A", "benign:vessel", PatientMetadata(), "one"),
-        _case(clinic, "A", "benign:vessel", PatientMetadata(), "two"),
-        _case(clinic, "B", "benign:vessel", PatientMetadata(), "one"),
-    ]
-    weights = case_weights(cases, clinic.cells, 0.5)
-    assert weights[0] + weights[1] == pytest.approx(weights[2])
 
 
 def test_rows_carry_the_whole_weight_half_of_it_with_everything(clinic, cases):

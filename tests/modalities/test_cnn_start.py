@@ -174,3 +174,15 @@ def test_a_state_without_torch_s_own_metadata_is_loaded(architecture: str) -> No
     net = build(architecture, 4)
     load_state(net, {k: v.clone() for k, v in given.items()})
     assert all(torch.equal(v, given[k]) for k, v in net.state_dict().items())
+
+
+def test_absent_layers_stay_random_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    net = build("resnet34", 4)
+    given = {k: v for k, v in build("resnet34", 4).state_dict().items() if not k.startswith("layer1.2.conv1")}
+    path = saved(tmp_path, given)
+    with pytest.raises(ContractError, match="--partial-weights"):
+        start(net, "resnet34", path)
+    assert start(net, "resnet34", path, partial=True) == ["layer1.2.conv1.weight"]
+    wrong = given | {"layer1.2.conv1.weight": torch.zeros(1)}
+    with pytest.raises(ContractError, match="another shape"):
+        start(net, "resnet34", saved(tmp_path, wrong), partial=True)

@@ -174,6 +174,23 @@ def test_a_file_holds_its_old_content_where_the_new_does_not_fit(
     assert (tmp_path / "a.json").read_bytes() == b"new"
 
 
+def test_a_file_that_was_not_yet_renamed_when_the_process_died_holds_its_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_atomically(tmp_path / "a.json", b"old")
+
+    def dies(*_: object) -> None:
+        raise SystemExit(9)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", dies)
+        with pytest.raises(SystemExit):
+            write_atomically(tmp_path / "a.json", b"new")
+    assert (tmp_path / "a.json").read_bytes() == b"old"
+    write_atomically(tmp_path / "a.json", b"new")
+    assert (tmp_path / "a.json").read_bytes() == b"new"
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_a_full_disk_a_quota_and_a_limit_end_with_code_4(number: int) -> None:
     with pytest.raises(OutOfSpace) as caught, watching_space("x"):

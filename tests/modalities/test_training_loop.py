@@ -106,6 +106,17 @@ def test_stopped_after_every_step_it_ends_with_the_same_weights(
     assert weights(fit(data, config, None, tmp_path, ignore)) == whole
 
 
+def test_a_net_with_dropout_that_was_stopped_ends_with_the_same_weights(
+    data: TrainingSet, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update={"architecture": "squeezenet1_1"})
+    whole = weights(fit(data, config, None, tmp_path / "whole", ignore))
+    for step in (3, 5):
+        with pytest.raises(Stopped):
+            fit(data, config, None, tmp_path / "stopped", stop_after(step))
+    assert weights(fit(data, config, None, tmp_path / "stopped", ignore)) == whole
+
+
 def test_a_finished_training_is_not_trained_again(
     data: TrainingSet, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
