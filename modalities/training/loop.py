@@ -150,7 +150,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
         with torch.autocast(where.type, torch.bfloat16, enabled=self.bf16):
-            out = self.net(images)
+            out = self._forward(images)
             loss = self._loss(out if isinstance(out, torch.Tensor) else out.logits, targets)
             if not isinstance(out, torch.Tensor):  # Inception and GoogLeNet: auxiliary heads, as published
                 aux = [v for k, v in out._asdict().items() if k.startswith("aux") and v is not None]
@@ -159,6 +159,15 @@ class _Run:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return float(loss.detach())
+
+    def _forward(self, images: torch.Tensor) -> Any:
+        try:
+            return self.net(images)
+        except RuntimeError as error:
+            raise TrainingError(
+                f"{self.config.architecture} cannot run on {len(images)} images of {self.config.size} pixels "
+                f"({str(error).splitlines()[0][:200]}); give a larger size or a smaller batch"
+            ) from error
 
     def _loss(self, out: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return nn.functional.cross_entropy(out.float(), targets, label_smoothing=self.config.label_smoothing)

@@ -111,6 +111,23 @@ def test_weights_of_a_smaller_net_of_the_same_names_are_refused(tmp_path: Path) 
         start(build("resnet34", 4), "resnet34", saved(tmp_path, given))
 
 
+def test_layers_that_a_file_lacks_may_stay_random_where_that_is_asked_for(tmp_path: Path) -> None:
+    given = {k: v for k, v in state(4).items() if not k.startswith("features.12.")}
+    path = saved(tmp_path, given)
+    with pytest.raises(ContractError, match="--partial-weights leaves absent ones random"):
+        start(build(NAME, 4), NAME, path)
+    net = build(NAME, 4)
+    random = start(net, NAME, path, partial=True)
+    assert set(random) == {k for k in net.state_dict() if k.startswith("features.12.")}
+    assert torch.equal(net.state_dict()["features.0.weight"], given["features.0.weight"])
+
+
+def test_a_layer_of_another_shape_is_refused_even_where_others_may_be_absent(tmp_path: Path) -> None:
+    given = state(4) | {"features.0.weight": torch.zeros(1, 3, 3, 3)}
+    with pytest.raises(ContractError, match="absent or has another shape"):
+        start(build(NAME, 4), NAME, saved(tmp_path, given), partial=True)
+
+
 def test_a_trunk_of_another_shape_is_refused_and_the_net_stays_as_it_was(tmp_path: Path) -> None:
     given = state(4) | {"features.0.weight": torch.zeros(1, 3, 3, 3)}
     net = build(NAME, 4)
