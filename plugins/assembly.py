@@ -50,13 +50,9 @@ def assemble(
     once, whichever thread asks.
     """
     partition = models.partition
-    specs = (registry.modalities.get(name) for name in registry.modalities.names())
-    loaders = {s.name: _once(_modality_loader(s, models, engine)) for s in specs if _offered(s, models)}
-    for name, clash in registry.modalities.clashes.items():
-        loaders[name] = _raising(clash)
     return Pipeline(
         partition=partition,
-        models=loaders,
+        models=modality_models(registry, models, engine),
         fuser=load_fuser(registry, models, fuser or models.default_fuser),
         observers=registry.manager.observers(),
         fallback=_fallback(registry, models),
@@ -69,6 +65,15 @@ def assemble(
             "plugins": [s.name for s in registry.manager.statuses if s.state == "ok" and not s.built_in],
         },
     )
+
+
+def modality_models(
+    registry: Registry, models: ModelSet, engine: str = "auto"
+) -> dict[str, Callable[[], ModalityModel]]:
+    """Modality to a function that loads its model, once; one that raises the clash for a name of two."""
+    specs = (registry.modalities.get(name) for name in registry.modalities.names())
+    loaders = {s.name: _once(_modality_loader(s, models, engine)) for s in specs if _offered(s, models)}
+    return loaders | {name: _raising(clash) for name, clash in registry.modalities.clashes.items()}
 
 
 def load_fuser(registry: Registry, models: ModelSet, name: str) -> Fuser:

@@ -24,7 +24,7 @@ from core.errors import DxtreeError, PluginError, did_you_mean
 from core.partition import Partition
 from core.probabilities import LeafProbabilities
 from core.protocols import Evidence, Fuser, ImageResult, ModalityModel
-from plugins.assembly import assemble, load_fuser, usable_fusers
+from plugins.assembly import load_fuser, modality_models, usable_fusers
 from plugins.model_set import ModelSet
 from plugins.registry import Registry
 
@@ -92,15 +92,15 @@ def sample_images(modality: str, number: int = 2) -> list[ImageInput]:
 
 def check_modality(name: str, registry: Registry, models: ModelSet) -> list[Finding]:
     """The promises of `core.ModalityModel`, on drawn images."""
-    before, pipeline = _globals(), assemble(registry, models)
-    if name not in pipeline.models:
+    before, loaders = _globals(), modality_models(registry, models)
+    if name not in loaders:
         return [
             Finding(
                 f"{name}: its model can be had", passed=False, detail="the model set has no bundle for it"
             )
         ]
     loaded: list[ModalityModel] = []
-    first = _try(f"{name}: its model loads", lambda: loaded.append(pipeline.models[name]()))
+    first = _try(f"{name}: its model loads", lambda: loaded.append(loaders[name]()))
     if not loaded:
         return [first]
     model, images, partition = loaded[0], sample_images(name), models.partition

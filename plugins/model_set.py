@@ -162,6 +162,9 @@ def write_model_set(
         "lesions.json": _parts_json(split),
         **texts,
     }
+    # A card of the set that stood here before speaks of other models.
+    for old in (p for p in folder.glob("*") if p.is_file() and p.name not in files):
+        old.unlink()
     write_bundle(folder, MANIFEST, document, files)
     return ModelSet.open(folder)
 

@@ -163,10 +163,10 @@ class _Run:
     def _forward(self, images: torch.Tensor) -> Any:
         try:
             return self.net(images)
-        except RuntimeError as error:
+        except (RuntimeError, AssertionError, ValueError) as error:  # each by some layer, for a wrong size
             raise TrainingError(
                 f"{self.config.architecture} cannot run on {len(images)} images of {self.config.size} pixels "
-                f"({str(error).splitlines()[0][:200]}); give a larger size or a smaller batch"
+                f"({' '.join(str(error).split())[:200]}); give a larger size or a smaller batch"
             ) from error
 
     def _loss(self, out: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

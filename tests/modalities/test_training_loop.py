@@ -225,6 +225,23 @@ def test_weights_that_are_no_numbers_are_never_saved_although_the_loss_was_one(
     assert checkpoints(tmp_path)[0].name == "step-00000007"
 
 
+@pytest.mark.parametrize("fault", [RuntimeError, AssertionError, ValueError])
+def test_a_net_that_cannot_take_this_size_says_so(
+    fault: type[Exception], data: TrainingSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wide(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(1, 1)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            raise fault("Wrong image height!\nExpected 224")
+
+    monkeypatch.setattr(loop, "build", lambda *_: Wide())
+    with pytest.raises(TrainingError, match=r"6 images of 32 pixels \(Wrong image height! Expected 224\)"):
+        fit(data, CONFIG, None, tmp_path, ignore)
+
+
 # starts, schedules, precision
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from core.errors import PluginError
+from core.manifest import read_bundle, write_bundle
 from plugins.conformance import Finding, check
-from plugins.model_set import ModelSet
+from plugins.model_set import MANIFEST, ModelSet
 from plugins.registry import Registry
 
 Write = Callable[[str, str], str]
@@ -157,6 +158,21 @@ def test_a_broken_promise_fails_its_check_and_no_other(
 @pytest.mark.parametrize("name", ["clinical", "dermoscopy", "cohorts"])
 def test_the_built_in_plugins_pass(name: str, registry_with: Load, models: ModelSet) -> None:
     assert failed(check(name, registry_with(), models)) == set()
+
+
+def test_a_default_fuser_that_cannot_be_loaded_does_not_keep_a_modality_from_being_checked(
+    plugin: Write,
+    source: Callable[..., str],
+    registry_with: Load,
+    models: ModelSet,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    copy = shutil.copytree(models.folder, tmp_path_factory.mktemp("copy") / "set")
+    bundle = read_bundle(copy, MANIFEST)
+    manifest = {k: v for k, v in bundle.manifest.items() if k not in ("format", "files", "sha256")}
+    write_bundle(copy, MANIFEST, {**manifest, "default_fuser": "logistic"}, bundle.files)
+    registry = registry_with(plugin("good", source("confocal")))
+    assert failed(check("good", registry, ModelSet.open(copy))) == set()
 
 
 def test_a_plugin_that_failed_to_load_has_that_one_finding(

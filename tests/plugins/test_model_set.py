@@ -131,6 +131,23 @@ def test_a_set_written_over_itself_is_the_same_set(
     open_all(copy)
 
 
+def test_a_set_written_over_another_keeps_no_card_of_it(
+    copy: Path, cells: Partition, tiny: SimpleNamespace
+) -> None:
+    again = write_model_set(
+        copy,
+        cells,
+        tiny.split,
+        modalities={m: copy / m for m in tiny.modalities},
+        fusers={},
+        default_fuser="image_only",
+        about={"name": "tiny", "licence": "CC0-1.0"},
+        texts={},
+    )
+    assert not (copy / "card.md").exists()
+    assert "card.md" not in again.bundle.files
+
+
 def test_a_modality_that_the_set_lacks_has_no_bundle(models: ModelSet) -> None:
     assert models.modality_bundle("confocal") is None
     assert models.fuser_bundle("logistic") is None
