@@ -63,6 +63,7 @@ def assemble(
             "taxonomy": partition.taxonomy.name,
             "partition": partition.fingerprint,
             "plugins": [s.name for s in registry.manager.statuses if s.state == "ok" and not s.built_in],
+            "plugins_failed": [s.name for s in registry.manager.statuses if s.state == "failed"],
         },
     )
 

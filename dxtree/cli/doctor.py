@@ -11,7 +11,7 @@ def doctor(plugin: PluginOption = None, json: JsonOption = False) -> None:
     """Check this machine: packages, engines, plugins, models. Ends with 3 where something is broken."""
     from dxtree.doctor import examine
 
-    findings = examine(registry_of(plugin))
+    findings = examine(registry_of(plugin, warn=False))
     if json:
         print_json([{"check": f.check, "state": f.state, "detail": f.detail} for f in findings])
     else:

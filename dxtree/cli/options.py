@@ -26,12 +26,19 @@ CohortOption = Annotated[
 ]
 
 
-def registry_of(plugin: list[str] | None) -> Registry:
-    """Built-in plugins and those of the environment and the options."""
+def registry_of(plugin: list[str] | None, *, warn: bool = True) -> Registry:
+    """Built-in plugins and those of the environment and the options.
+
+    One that fails stops nothing else; with `warn` a line on standard error says so.
+    """
     from plugins.assembly import load_registry
     from plugins.config import Settings
 
-    return load_registry(Settings.from_environment().with_plugins(tuple(plugin or ())))
+    registry = load_registry(Settings.from_environment().with_plugins(tuple(plugin or ())))
+    for status in registry.manager.statuses if warn else ():
+        if status.cause is not None:
+            typer.echo(f"warning: left out: {status.cause.safe_message}", err=True)
+    return registry
 
 
 def models_of(registry: Registry, models: str | None) -> ModelSet:

@@ -16,7 +16,7 @@ app = typer.Typer(
 @app.command("list")
 def list_plugins(plugin: PluginOption = None, json: JsonOption = False) -> None:
     """List every plugin that was found: working, failed with its cause, or not enabled."""
-    registry = registry_of(plugin)
+    registry = registry_of(plugin, warn=False)
     rows: list[dict[str, Any]] = [
         {
             "name": s.name,
@@ -58,7 +58,7 @@ def check_plugin(
     from plugins.conformance import check
 
     is_file = name.endswith(".py")
-    registry = registry_of([*(plugin or []), *([name] if is_file else [])])
+    registry = registry_of([*(plugin or [], warn=False), *([name] if is_file else [])])
     # A file may be called like another plugin: what became of this very file is known by its path.
     known_as = registry.manager.load_file(name).name if is_file else name
     findings = check(known_as, registry, models_of(registry, models))

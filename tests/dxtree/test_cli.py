@@ -248,3 +248,17 @@ def test_training_refuses_an_environment_in_which_torch_may_run_code(tmp_path: P
     assert done.returncode == 3
     assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_broken_plugin_is_left_out_aloud_and_stops_nothing_else(
+    views: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.py").write_text("raise ValueError('no')\n")
+    image = ("--image", f"dermoscopy={views['dermoscopy']}", "--json")
+    done = dxtree("diagnose", "--plugin", tmp_path / "broken.py", *image)
+    assert done.returncode == 0
+    assert "broken" in done.stderr
+    assert "ValueError" in done.stderr
+    found, alone = json.loads(done.stdout), answer(*image[:2])
+    assert found["tree"] == alone["tree"]
+    assert found["provenance"]["plugins_failed"] == ["broken"]
