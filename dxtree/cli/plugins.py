@@ -58,7 +58,7 @@ def check_plugin(
     from plugins.conformance import check
 
     is_file = name.endswith(".py")
-    registry = registry_of([*(plugin or [], warn=False), *([name] if is_file else [])])
+    registry = registry_of([*(plugin or []), *([name] if is_file else [])], warn=False)
     # A file may be called like another plugin: what became of this very file is known by its path.
     known_as = registry.manager.load_file(name).name if is_file else name
     findings = check(known_as, registry, models_of(registry, models))
