@@ -18,6 +18,7 @@ from core.pipeline import mean
 from core.probabilities import LeafProbabilities
 from core.protocols import Evidence
 from core.taxonomy import Taxonomy
+from fusion.training import fit_fuser
 from modalities.training.run import Run, read_data, read_evidence
 from plugins.registry import Registry, guarded
 from plugins.specs import FusionCase
@@ -95,13 +96,18 @@ def fit_fusers(
     cases: Sequence[FusionCase],
     partition: Partition,
     seed: int,
+    licence: str,
     progress: Callable[[str], None],
 ) -> dict[str, tuple[Mapping[str, Any], Mapping[str, bytes]]]:
-    """Fits every named fuser that learns something. Raises `PluginError` for an unknown name."""
+    """Fits every named fuser that learns something, `licence` being that of its data.
+
+    Raises `PluginError` for an unknown name and what `fusion.training.fit_fuser` raises.
+    """
     fitted = {}
     for name in names:
-        fit = registry.fusers.get(name).fit
-        if fit is not None:
+        spec = registry.fusers.get(name)
+        if spec.fit is not None:
             progress(name)
-            fitted[name] = guarded(f"fitting {name!r}", partial(fit, cases, partition, seed))
+            fit = partial(fit_fuser, spec, cases, partition, seed, licence)
+            fitted[name] = guarded(f"fitting {name!r}", fit)
     return fitted

@@ -55,7 +55,13 @@ def fit_fusion(
     cases = out_of_fold_evidence(runs, temperatures)
     typer.echo(f"{len(cases):,} lesions with out-of-fold evidence", err=True)
     fitted = fit_fusers(
-        registry, names, cases, runs[0].partition, seed, lambda n: typer.echo(f"fitting {n}", err=True)
+        registry,
+        names,
+        cases,
+        runs[0].partition,
+        seed,
+        licence,
+        lambda n: typer.echo(f"fitting {n}", err=True),
     )
     texts = {"card.md": card, "LICENCE.txt": licence_file}
     models = write_model_set(
