@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from core.partition import Partition
-from core.probabilities import LeafProbabilities
 from core.protocols import Evidence
 from core.tree import FloatArray
 
@@ -69,8 +68,3 @@ class Ratios:
         node = self._chains[unseen, first]
         total = (self._member @ probabilities)[node] + FLOOR
         return np.asarray(np.log(total / (above[np.arange(len(unseen)), first] + FLOOR)))
-
-
-def log_prior(probabilities: LeafProbabilities) -> FloatArray:
-    """Log of a distribution in which no class may be 0."""
-    return np.asarray(np.log(np.maximum(probabilities.values, np.finfo(np.float64).tiny)))
