@@ -2,7 +2,7 @@
 
 from core.api import default_pipeline, diagnose
 from core.case import Case, ImageInput, PatientMetadata, body_sites
-from core.cohort import LabelledImage, Lesion, Split, lesions, split_by_lesion
+from core.cohort import LabelledImage, Lesion, lesions
 from core.counts import read_counts
 from core.diagnosis import Diagnosis, Notice
 from core.errors import DxtreeError
@@ -10,6 +10,7 @@ from core.partition import Partition, TrainingClass, partition_tree
 from core.pipeline import Pipeline
 from core.probabilities import LeafProbabilities, TreeProbabilities
 from core.protocols import Evidence, Fuser, ImageResult, ModalityModel
+from core.split import Split, split_by_component
 from core.taxonomy import Taxonomy, shipped_taxonomies
 from core.tree import TreeSums
 
@@ -41,5 +42,5 @@ __all__ = [
     "partition_tree",
     "read_counts",
     "shipped_taxonomies",
-    "split_by_lesion",
+    "split_by_component",
 ]

@@ -10,20 +10,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from core.errors import PartitionError, did_you_mean
 from core.taxonomy import IntArray, Taxonomy
 
-Preset = Literal["reference", "published"]
+Preset = Literal["reference", "published", "coarse_labels"]
 """`published`: as printed. A node is kept whole where images < max_size; otherwise its own images are
 dropped and its children are tried, so that a leaf with max_size images or more is dropped whole.
 `reference`: a node is kept whole where images <= max_size; a split node's own images become a residual
-class and an oversize leaf stays a class, so that nothing is lost and the maximum is not a hard one."""
+class and an oversize leaf stays a class, so that nothing is lost and the maximum is not a hard one.
+`coarse_labels`: as reference without residuals. A split node's own images belong to no class; they are coarse
+labels, which a loss over the tree learns from and others must leave out."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ RESIDUAL_MARK = "~"
 class PartitionReport:
     """What a partition lost or kept against its own maximum. Every number counts images or names nodes."""
 
-    preset: Preset
+    preset: str
+    """One of the presets, or ``level N`` of `partition_at_level`."""
     max_size: int
     total_images: int
     lost_images: int
@@ -55,6 +59,8 @@ class PartitionReport:
     """Images dropped, by the node they are labelled at or the leaf that is dropped whole."""
     oversize: Mapping[str, int]
     """Training classes that hold more images than `max_size`."""
+    coarse: Mapping[str, int] = field(default_factory=dict)
+    """Images labelled at a split node that is no class of its own, by node; preset coarse_labels alone."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ class Partition:
                 TrainingClass(c["node"], bool(c["residual"]), int(c["images"])) for c in raw["classes"]
             )
             names = ("preset", "max_size", "total_images", "lost_images", "lost", "oversize")
-            report = PartitionReport(**{name: raw[name] for name in names})
+            report = PartitionReport(**{name: raw[name] for name in names}, coarse=raw.get("coarse", {}))
             starts = taxonomy.positions(c.node for c in classes)
             untrained = tuple(raw["untrained"])
         except (KeyError, TypeError, ValueError) as error:
@@ -137,7 +143,7 @@ class Partition:
         return {
             "taxonomy": self.taxonomy.name,
             "fingerprint": self.fingerprint,
-            **asdict(self.report),
+            **{k: v for k, v in asdict(self.report).items() if k != "coarse" or v},
             "classes": [{"id": c.id, **asdict(c)} for c in self.classes],
             "untrained": list(self.untrained),
         }
@@ -162,40 +168,79 @@ def partition_tree(
     """
     if preset not in get_args(Preset):
         raise PartitionError(
-            f"preset {preset!r} is unknown; there are reference and published"
+            f"preset {preset!r} is unknown; there are {', '.join(get_args(Preset))}"
             f"{did_you_mean(str(preset), get_args(Preset))}"
         )
     if isinstance(max_size, bool) or not isinstance(max_size, int) or max_size < 1:
         raise PartitionError(f"max_size is {max_size!r}; a whole number >= 1 is needed")
-    own = _own_counts(taxonomy, counts)
-    cumulated = np.concatenate([[0], np.cumsum(own)])
-    total = cumulated[taxonomy.end] - cumulated[:-1]
+    own, total = _counted(taxonomy, counts)
     # Totals never grow on the way down, so a node is reached by the algorithm exactly where every node
     # above it is split, that is where its parent is oversize.
     split = total >= max_size if preset == "published" else total > max_size
+    return _cut(taxonomy, own, total, split, preset, max_size)
+
+
+def partition_at_level(taxonomy: Taxonomy, counts: Mapping[str, int] | IntArray, level: int) -> Partition:
+    """The nodes of one level as training classes, as a net on coarse labels is trained; level 1 is the first.
+
+    A leaf above the level is a class as well, and images labelled above it become residual classes, so that
+    nothing is lost. A level at or below the deepest gives every labelled node a class of its own. Raises
+    `PartitionError` for a level below 1 and what `partition_tree` raises for counts.
+    """
+    if isinstance(level, bool) or not isinstance(level, int) or level < 1:
+        raise PartitionError(f"level is {level!r}; a whole number >= 1 is needed")
+    own, total = _counted(taxonomy, counts)
+    split = (taxonomy.depth < level) & (total > 0)
+    return _cut(taxonomy, own, total, split, f"level {level}", max(1, int(total[0])))
+
+
+def _counted(taxonomy: Taxonomy, counts: Mapping[str, int] | IntArray) -> tuple[IntArray, IntArray]:
+    """Images at each node, and at or below it."""
+    own = _own_counts(taxonomy, counts)
+    cumulated = np.concatenate([[0], np.cumsum(own)])
+    return own, cumulated[taxonomy.end] - cumulated[:-1]
+
+
+def _cut(
+    taxonomy: Taxonomy,
+    own: IntArray,
+    total: IntArray,
+    split: npt.NDArray[np.bool_],
+    preset: str,
+    max_size: int,
+) -> Partition:
+    """Classes, losses and untrained nodes where `split` says which nodes are too large to be one class."""
     reached = np.ones(len(taxonomy), bool)
     reached[1:] = split[taxonomy.parent[1:]]
-    whole = reached & ~split
     leaf = taxonomy.end == np.arange(1, len(taxonomy) + 1)
-    residual = split & (own > 0) & ~leaf
-    kept_leaf = split & leaf
+    inner = reached & split & (own > 0) & ~leaf
+    whole = reached & ~split & (total > 0)
+    kept_leaf = reached & split & leaf
+    nowhere = np.zeros(len(taxonomy), bool)
+    lost, coarse, residual = nowhere, nowhere, inner
     if preset == "published":
-        lost, emitted = residual | kept_leaf, whole & (total > 0)
-    else:
-        lost, emitted = np.zeros(len(taxonomy), bool), (whole & (total > 0)) | residual | kept_leaf
-    images = np.where(residual, own, total)
+        lost, residual = inner | kept_leaf, nowhere
+        kept_leaf = nowhere
+    elif preset == "coarse_labels":
+        # Where nothing below has an image, the node itself is the only class that there can be.
+        residual, coarse, whole = nowhere, inner & (total > own), whole | (inner & (total == own))
+    images = np.where(inner, own, total)
     classes = tuple(
         TrainingClass(taxonomy.ids[i], bool(residual[i]), int(images[i]))
-        for i in np.flatnonzero(emitted).tolist()
+        for i in np.flatnonzero(whole | residual | kept_leaf).tolist()
     )
-    dropped = {taxonomy.ids[i]: int(images[i]) for i in np.flatnonzero(lost).tolist()}
+
+    def at(nodes: npt.NDArray[np.bool_]) -> dict[str, int]:
+        return {taxonomy.ids[i]: int(images[i]) for i in np.flatnonzero(nodes).tolist()}
+
     report = PartitionReport(
         preset=preset,
         max_size=max_size,
-        total_images=int(cumulated[-1]),
-        lost_images=sum(dropped.values()),
-        lost=dropped,
+        total_images=int(total[0]),
+        lost_images=sum(at(lost).values()),
+        lost=at(lost),
         oversize={c.id: c.images for c in classes if c.images > max_size},
+        coarse=at(coarse),
     )
     empty = total == 0
     empty[1:] &= total[taxonomy.parent[1:]] > 0

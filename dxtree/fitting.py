@@ -11,15 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from core.cohort import LabelledImage, Lesion, Split, lesions
+from core.cohort import LabelledImage, Lesion, lesions
 from core.errors import CohortError, TrainingError
 from core.partition import Partition
 from core.pipeline import mean
 from core.probabilities import LeafProbabilities
 from core.protocols import Evidence
+from core.split import Split
 from core.taxonomy import Taxonomy
 from fusion.training import fit_fuser
-from modalities.training.run import Run, read_data, read_evidence
+from modalities.training.evidence import read_evidence
+from modalities.training.run import Run, read_data
 from plugins.registry import Registry, guarded
 from plugins.specs import FusionCase
 

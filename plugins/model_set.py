@@ -22,10 +22,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from core.cohort import Split
 from core.errors import ContractError, ManifestMismatch
 from core.manifest import Bundle, read_bundle, write_bundle
 from core.partition import Partition
+from core.split import Split
 from core.taxonomy import Taxonomy
 
 MANIFEST = "pipeline.json"

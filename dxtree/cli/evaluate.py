@@ -83,8 +83,8 @@ def evaluate(
 
 def choose(every: list[Lesion], which: str, models: ModelSet) -> tuple[list[Lesion], list[str]]:
     """The lesions to evaluate, and what a reader must know about them. Raises `CohortError`."""
-    from core.cohort import TRAINING, VALIDATION
     from core.errors import CohortError
+    from core.split import TRAINING, VALIDATION
 
     if which not in ("all", VALIDATION):
         raise CohortError(f"--lesions is all or {VALIDATION}, not {which!r}")

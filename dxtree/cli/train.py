@@ -121,15 +121,15 @@ def _plan(
 ) -> Run:
     from collections import Counter
 
-    from core.cohort import TRAINING, split_by_lesion
     from core.partition import partition_tree
+    from core.split import TRAINING, split_by_component
     from dxtree.fitting import read_cohorts
     from modalities.training.run import Run
 
     tree = registry.taxonomies.get(taxonomy).load()
     images = read_cohorts(registry, cohort, tree)
     validation, folds, seed = parts
-    split = split_by_lesion(images, validation=validation, folds=folds, seed=seed)
+    split = split_by_component(images, validation=validation, folds=folds, seed=seed)
     counts = Counter(i.label for i in split.select(images, TRAINING))
     partition = partition_tree(tree, counts, max_size=cut[0], preset=cut[1])  # type: ignore[arg-type]
     chosen = tuple(i for i in images if i.modality == config.modality)

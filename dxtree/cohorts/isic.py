@@ -50,6 +50,7 @@ SITES: Mapping[str, str | None] = {
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 _LEVELS = tuple(f"diagnosis_{i}" for i in range(1, 6))
 _SITES = ("site", "anatom_site_general")
+_PERSON = "patient_id"
 _NEEDED = ("isic_id", "lesion_id", "image_type", "diagnosis_1", "age_approx", "sex")
 
 
@@ -127,7 +128,7 @@ def _check_header(columns: Sequence[str], layout: Layout) -> None:
         missing.append(" or ".join(_SITES))
     if missing:
         raise CohortError(f"{layout.name}: metadata.csv lacks the columns {', '.join(missing)}")
-    twice = next((c for c in (*needed, *_LEVELS, *_SITES) if columns.count(c) > 1), None)
+    twice = next((c for c in (*needed, *_LEVELS, *_SITES, _PERSON) if columns.count(c) > 1), None)
     if twice:
         raise CohortError(f"{layout.name}: metadata.csv, line 1 names the column {twice} twice")
 
@@ -171,6 +172,7 @@ def _read_row(
         cohort=layout.name,
         official=official or None,
         groups={name: row[c] for name, c in layout.group_columns.items() if row.get(c)},
+        person=row.get(_PERSON) or None,
     )
 
 

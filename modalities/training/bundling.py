@@ -12,14 +12,15 @@ import torch
 import torchvision
 from scipy.optimize import minimize_scalar
 
-from core.cohort import TRAINING, VALIDATION
 from core.errors import TrainingError
 from core.manifest import Bundle, read_bundle, write_bundle
+from core.split import TRAINING, VALIDATION
 from modalities.cnn.gate import Gate, describe
 from modalities.cnn.graph import export
 from modalities.cnn.model import GRAPH
 from modalities.training.data import read_all
-from modalities.training.run import FINAL, Run, read_data, read_evidence
+from modalities.training.evidence import read_evidence
+from modalities.training.run import FINAL, Run, read_data
 from plugins.model_set import MODALITY_MANIFEST
 
 GATE_SAMPLE = 2000
@@ -94,8 +95,11 @@ def out_of_fold(
         if not run.evidence_images(target):
             continue
         keys, rows, _ = read_evidence(run.folder / target / "evidence.csv")
-        logits.append(rows)
-        found += [by_image[cohort, image] for image, _, cohort in keys]
+        images = [by_image[cohort, image] for image, _, cohort in keys]
+        # A coarse label tells of no class, so no class's probability can be held against it.
+        known = [k for k, i in enumerate(images) if run.partition.class_of(i.label) is not None]
+        logits.append(rows[known])
+        found += [images[k] for k in known]
     classes = [index[str(run.partition.class_of(i.label))] for i in found]
     return np.concatenate(logits), np.array(classes, np.int64), run.draw(found)
 

@@ -5,19 +5,19 @@ Every draw depends on seed, epoch and place alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageEnhance
+from PIL import Image
 
 from core.cohort import LabelledImage
 from core.errors import DxtreeError, TrainingError
 from modalities.cnn.preprocess import ByteImage, FloatImage, Preprocessing
 from modalities.images import decode_here
+from modalities.training.augmentation import augment
 from modalities.training.config import TrainingConfig
 
 IntArray = npt.NDArray[np.int64]
@@ -92,43 +92,14 @@ def make_batch(
     pixels: Sequence[ByteImage],
     targets: IntArray,
     chosen: IntArray,
-    place: int,
+    places: IntArray,
     epoch: int,
     config: TrainingConfig,
     preprocessing: Preprocessing,
 ) -> Batch:
-    """Augmented images `chosen`; `place` is the position of the first within the epoch."""
-    made = [
-        preprocessing.normalise(
-            augment(pixels[k], np.random.default_rng((config.seed, epoch, place + i)), config)
-        )
-        for i, k in enumerate(chosen.tolist())
-    ]
-    return Batch(np.stack(made), targets[chosen])
-
-
-def augment(pixels: ByteImage, rng: np.random.Generator, config: TrainingConfig) -> ByteImage:
-    """A random crop (area and aspect), one of the eight turns and flips of a square, light and colour."""
-    height, width = pixels.shape[:2]
-    left, top, w, h = random_crop(height, width, rng, config.min_crop_area)
-    image = Image.fromarray(pixels).resize(
-        (config.size, config.size), Image.Resampling.BILINEAR, box=(left, top, left + w, top + h)
-    )
-    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        image = enhance(image).enhance(float(rng.uniform(0.8, 1.2)))
-    square = np.rot90(np.asarray(image), int(rng.integers(4)))
-    return square[:, ::-1] if rng.random() < 0.5 else square
-
-
-def random_crop(
-    height: int, width: int, rng: np.random.Generator, min_area: float
-) -> tuple[float, float, float, float]:
-    """Left, top, width and height of a crop of min_area to 1 of the image and aspect 3/4 to 4/3."""
-    for _ in range(10):
-        area = height * width * rng.uniform(min_area, 1)
-        aspect = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
-        w, h = math.sqrt(area * aspect), math.sqrt(area / aspect)
-        if w <= width and h <= height:
-            return float(rng.uniform(0, width - w)), float(rng.uniform(0, height - h)), w, h
-    side = min(height, width)
-    return (width - side) / 2, (height - side) / 2, float(side), float(side)
+    """Augmented images `chosen`; `places` are their positions within the epoch."""
+    made = np.empty((len(chosen), 3, config.size, config.size), np.float32)
+    for i, (k, place) in enumerate(zip(chosen.tolist(), places.tolist(), strict=True)):
+        rng = np.random.default_rng((config.seed, epoch, place))
+        made[i] = preprocessing.normalise(augment(pixels[k], rng, config))
+    return Batch(made, targets[chosen])

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,16 @@ from torch import nn
 
 from core.errors import NonFiniteLoss, TrainingError
 from modalities.cnn.preprocess import ByteImage, Preprocessing, default_preprocessing
-from modalities.cnn.torch_net import build, load_state, logits, prepare_input, start
+from modalities.cnn.torch_net import build, load_state, prepare_input, start
 from modalities.training.checkpoint import load_newest, locked, save_checkpoint, watching_space
 from modalities.training.config import TrainingConfig
 from modalities.training.data import Batch, IntArray, epoch_order, make_batch
+from modalities.training.descent import make_average, make_optimizer, rate_at
+from modalities.training.freezing import upper_part
+from modalities.training.machine import device, uses_bf16
+from modalities.training.objectives import Objective, plain
+from modalities.training.processes import ALONE, Processes
+from modalities.training.unfolding import IMAGES, unfold
 
 Report = Callable[[dict[str, Any]], None]
 """Receives `{"step", "steps", "epoch", "loss", "images_per_second"}` after every step."""
@@ -29,38 +36,64 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Decoded images, their classes as indices, and each one's probability to be drawn."""
+    """Images, their targets as indices, and each one's probability to be drawn.
+
+    `pixels` are decoded images; or, where the net's lower part is frozen, `activations` is what that part
+    gives, images x views x channels x height x width, and `pixels` is empty. Targets count the rows of
+    `objective`, or classes where there is none.
+    """
 
     pixels: Sequence[ByteImage]
     targets: IntArray
     weights: npt.NDArray[np.float64]
     classes: int
-
-
-def device() -> torch.device:
-    """A CUDA device where there is one, else the processor."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def uses_bf16(config: TrainingConfig) -> bool:
-    """What `precision` means here: auto takes bf16 where the processor computes in it natively."""
-    if config.precision != "auto":
-        return config.precision == "bf16"
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported())
+    objective: Objective | None = None
+    activations: npt.NDArray[np.float16] | None = None
+    rows: IntArray | None = None
+    """Place of each image in `activations`."""
 
 
 def fit(
-    data: TrainingSet, config: TrainingConfig, weights: str | Path | None, folder: Path, report: Report
+    data: TrainingSet,
+    config: TrainingConfig,
+    weights: str | Path | None,
+    folder: Path,
+    report: Report,
+    processes: Processes = ALONE,
 ) -> nn.Module:
     """Trains, or resumes the training in `folder`, and returns the net in evaluation mode.
 
-    Raises `RunLocked`, `OutOfSpace`, `NonFiniteLoss` (the last checkpoint stays), and `TrainingError`
-    where the folder holds a run of another configuration.
+    With `config.ema` that is the averaged net. Raises `RunLocked`, `OutOfSpace`, `NonFiniteLoss` (the last
+    checkpoint stays), and `TrainingError` where the folder holds a run of another configuration.
     """
-    with locked(folder):
-        return _Run(data, config, weights, folder, report).finish()
+    with locked(folder) if processes.writes else nullcontext():
+        return _Run(data, config, weights, folder, report, processes).finish()
+
+
+def starting_net(
+    config: TrainingConfig, classes: int, weights: str | Path | None, pixels: Sequence[ByteImage]
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The net before its first step, and what the log says of it; `pixels` serve to un-fold batch norm."""
+    torch.manual_seed(config.seed)
+    net = build(config.architecture, classes)
+    prepare_input(net)
+    told: dict[str, Any] = {}
+    if weights is not None:
+        told["random"] = start(net, config.architecture, weights, partial=config.partial_weights)
+    net.to(device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.unfold_batch_norm:
+        told["unfolded"] = unfold(net, _sample(pixels, config))
+    return net, told
+
+
+def _sample(pixels: Sequence[ByteImage], config: TrainingConfig) -> Iterator[torch.Tensor]:
+    """`unfolding.IMAGES` training images, spread over all of them, augmented as in training."""
+    preprocessing = default_preprocessing(config.architecture, config.size)
+    chosen = np.unique(np.linspace(0, len(pixels) - 1, IMAGES).astype(np.int64)) if pixels else []
+    for k in range(0, len(chosen), 32):
+        part = np.asarray(chosen[k : k + 32], np.int64)
+        batch = make_batch(pixels, np.zeros(len(pixels), np.int64), part, part, 0, config, preprocessing)
+        yield torch.from_numpy(batch.pixels).to(device(), memory_format=torch.channels_last)
 
 
 class _Run:
@@ -71,43 +104,49 @@ class _Run:
         weights: str | Path | None,
         folder: Path,
         report: Report,
+        processes: Processes = ALONE,
     ) -> None:
         self.data, self.config, self.folder, self.report = data, config, folder, report
+        self.processes = processes
+        if config.batch % (processes.size * config.accumulate):
+            raise TrainingError(
+                f"batch {config.batch} does not fall into {processes.size} processes of {config.accumulate} "
+                "part(s) each; choose a multiple"
+            )
         self.steps_per_epoch = max(1, len(data.targets) // config.batch)
         self.steps = self.steps_per_epoch * config.epochs
         self.bf16 = uses_bf16(config)
         self.preprocessing: Preprocessing = default_preprocessing(config.architecture, config.size)
-        torch.manual_seed(config.seed)
-        self.net = build(config.architecture, data.classes)
-        prepare_input(self.net)
+        self.objective = (data.objective or plain(data.classes, config.label_smoothing)).to(device())
         found, damaged = load_newest(folder)
         for name in damaged:
             self._log({"event": "damaged checkpoint passed over", "checkpoint": name})
-        if found is None and weights is not None:
-            random = start(self.net, config.architecture, weights, partial=config.partial_weights)
-            self._log({"event": "started from weights", "random": random})
-        self.net.to(device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.AdamW(
-            self.net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        fresh = found is None
+        self.net, told = starting_net(
+            config if fresh else config.model_copy(update={"unfold_batch_norm": False}),
+            data.classes,
+            weights if fresh else None,
+            data.pixels,
         )
+        if fresh and told:
+            self._log({"event": "started from weights", **told})
+        # A cut net is traced as it trains: Inception's auxiliary head is there in training mode alone.
+        learner = upper_part(self.net.train(), config.frozen) if config.frozen else self.net
+        self.parameters = dict(learner.named_parameters())
+        self.optimizer = make_optimizer(self.parameters.values(), config)
+        self.average = make_average(self.net, config.ema) if config.ema else None
         self.step = 0
         if found is not None:
             self._restore(*found)
-
-    def learning_rate(self, step: int) -> float:
-        """One cycle: linear up over the first fifth, cosine down to nothing."""
-        warm = 0.2 * self.steps
-        if step < warm:
-            return self.config.learning_rate * (0.04 + 0.96 * step / warm)
-        return self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / (self.steps - warm)))
+        self.learner = processes.wrap(learner)
 
     def finish(self) -> nn.Module:
         saved = time.monotonic()
         began, since = time.monotonic(), self.step
-        loss = math.nan
+        losses: list[float] = []
         for step, batch in self._batches():
-            loss = self._learn(step, batch)
-            if not math.isfinite(loss):
+            losses.append(self._learn(step, batch))
+            if not math.isfinite(losses[-1]):
                 raise NonFiniteLoss(
                     f"the loss is not finite at step {step}; lower learning_rate or use precision fp32. "
                     "The last checkpoint is kept"
@@ -115,14 +154,22 @@ class _Run:
             self.step = step + 1
             rate = (self.step - since) * self.config.batch / (time.monotonic() - began)
             row = {"step": self.step, "steps": self.steps, "epoch": step // self.steps_per_epoch}
-            self.report(row | {"loss": loss, "images_per_second": rate})
+            self.report(row | {"loss": losses[-1], "images_per_second": rate})
             epoch_ends = self.step % self.steps_per_epoch == 0
             if epoch_ends or time.monotonic() - saved > self.config.checkpoint_seconds:
                 self._save()
                 saved = time.monotonic()
             if epoch_ends:
-                self._log(row | {"loss": loss, "images_per_second": round(rate, 2)})
+                mean = sum(losses) / len(losses)
+                told = {"loss": mean, "learning_rate": self._rate(step), "images_per_second": round(rate, 2)}
+                self._log(row | told)
+                losses = []
+        if self.average is not None:
+            load_state(self.net, self.average.module.state_dict())
         return self.net.eval()
+
+    def _rate(self, step: int) -> float:
+        return rate_at(step, self.steps_per_epoch, self.config)
 
     def _batches(self) -> Iterator[tuple[int, Batch]]:
         """The next batch is made while the net learns from this one."""
@@ -134,46 +181,86 @@ class _Run:
                 yield step, current.result()
 
     def _batch(self, step: int) -> Batch:
+        """What this process learns from in a step."""
         epoch, k = divmod(step, self.steps_per_epoch)
         order = epoch_order(self.data.weights, self.config.seed, epoch)
-        place = k * self.config.batch
-        chosen = order[place : place + self.config.batch]
-        data = self.data
-        return make_batch(data.pixels, data.targets, chosen, place, epoch, self.config, self.preprocessing)
+        start = k * self.config.batch
+        places = np.arange(start, min(start + self.config.batch, len(order)))
+        places = places[self.processes.rank :: self.processes.size]
+        chosen = order[places]
+        data, config = self.data, self.config
+        if data.activations is None or data.rows is None:
+            return make_batch(data.pixels, data.targets, chosen, places, epoch, config, self.preprocessing)
+        # Every image meets its views in an order of its own, each once before any comes again.
+        views = (epoch + data.rows[chosen]) % data.activations.shape[1]
+        values = np.stack([data.activations[r, v] for r, v in zip(data.rows[chosen], views, strict=True)])
+        return Batch(values.astype(np.float32), data.targets[chosen])
 
     def _learn(self, step: int, batch: Batch) -> float:
-        self.net.train()
-        torch.manual_seed(self.config.seed * 1_000_003 + step)
+        self.learner.train()
+        torch.manual_seed((self.config.seed * 1_000_003 + step) * 64 + self.processes.rank)
         where = device()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate(step)
+        self.optimizer.zero_grad(set_to_none=True)
         images = torch.from_numpy(batch.pixels).to(where, memory_format=torch.channels_last)
         targets = torch.from_numpy(batch.targets).to(where)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(step)
-        with torch.autocast(where.type, torch.bfloat16, enabled=self.bf16):
-            out = self._forward(images)
-            loss = self._loss(out if isinstance(out, torch.Tensor) else out.logits, targets)
-            if not isinstance(out, torch.Tensor):  # Inception and GoogLeNet: auxiliary heads, as published
-                aux = [v for k, v in out._asdict().items() if k.startswith("aux") and v is not None]
-                loss = loss + 0.4 * sum(self._loss(a, targets) for a in aux)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        share, other = self._mixture(step)
+        total = 0.0
+        parts = list(zip(*(t.chunk(self.config.accumulate) for t in (images, targets)), strict=True))
+        for number, (pictures, truth) in enumerate(parts, start=1):
+            mixed = pictures if share == 1 else share * pictures + (1 - share) * pictures.roll(other, 0)
+            with torch.autocast(where.type, torch.bfloat16, enabled=self.bf16):
+                out = self._forward(mixed)
+            loss = self._loss(out, truth, share, other) / len(parts)
+            with self._alone(number < len(parts)):
+                loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
         self.optimizer.step()
-        return float(loss.detach())
+        if self.average is not None:
+            self.average.update_parameters(self.net)
+        return total
+
+    def _alone(self, partial: bool) -> AbstractContextManager[Any]:
+        """Gradients of all but the last part of a step wait before they are averaged over processes."""
+        if partial and isinstance(self.learner, nn.parallel.DistributedDataParallel):
+            return self.learner.no_sync()
+        return nullcontext()
+
+    def _mixture(self, step: int) -> tuple[float, int]:
+        """mixup: the share of the image itself, and how far on lies the one it is mixed with."""
+        if not self.config.mixup:
+            return 1.0, 0
+        rng = np.random.default_rng((self.config.seed, step))
+        return float(rng.beta(self.config.mixup, self.config.mixup)), 1
 
     def _forward(self, images: torch.Tensor) -> Any:
         try:
-            return self.net(images)
+            return self.learner(images)
         except (RuntimeError, AssertionError, ValueError) as error:  # each by some layer, for a wrong size
             raise TrainingError(
                 f"{self.config.architecture} cannot run on {len(images)} images of {self.config.size} pixels "
                 f"({' '.join(str(error).split())[:200]}); give a larger size or a smaller batch"
             ) from error
 
-    def _loss(self, out: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return nn.functional.cross_entropy(out.float(), targets, label_smoothing=self.config.label_smoothing)
+    def _loss(self, out: Any, targets: torch.Tensor, share: float, other: int) -> torch.Tensor:
+        """Inception and GoogLeNet add their auxiliary heads at .4, as torchvision's references do."""
+        if isinstance(out, torch.Tensor):
+            heads = [(1.0, out)]
+        else:
+            aux = [v for k, v in out._asdict().items() if k.startswith("aux") and v is not None]
+            heads = [(1.0, out.logits), *((0.4, a) for a in aux)]
+        loss = torch.zeros((), device=targets.device)
+        for weight, logits_ in heads:
+            loss = loss + weight * share * self.objective(logits_, targets)
+            if share < 1:
+                loss = loss + weight * (1 - share) * self.objective(logits_, targets.roll(other, 0))
+        return loss
 
     def _save(self) -> None:
         """Raises `NonFiniteLoss` where a weight is not finite: what is kept must be worth resuming."""
+        if not self.processes.writes:
+            return
         tensors = {f"net/{k}": v for k, v in self.net.state_dict().items()}
         if broken := [k for k, v in tensors.items() if not v.isfinite().all()]:
             raise NonFiniteLoss(
@@ -181,7 +268,9 @@ class _Run:
                 "lower learning_rate or use precision fp32. The last checkpoint is kept"
             )
         for index, values in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{index}/{k}": v for k, v in values.items()}
+            tensors |= {f"optimizer/{index}/{k}": torch.as_tensor(v) for k, v in values.items()}
+        if self.average is not None:
+            tensors |= {f"average/{k}": v for k, v in self.average.state_dict().items()}
         state = {"config": self.config.model_dump(mode="json"), "fingerprint": self.config.fingerprint()}
         save_checkpoint(self.folder, self.step, tensors, state | {"bf16": self.bf16})
 
@@ -192,7 +281,9 @@ class _Run:
                 "give the same one or another folder"
             )
         load_state(self.net, {k[4:]: v for k, v in tensors.items() if k.startswith("net/")})
-        parameters = list(self.net.parameters())
+        if self.average is not None:
+            self.average.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("average/")})
+        parameters = list(self.parameters.values())
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in tensors.items():
             if key.startswith("optimizer/"):
@@ -204,6 +295,8 @@ class _Run:
         self._log({"event": "resumed", "step": self.step})
 
     def _log(self, row: dict[str, Any]) -> None:
+        if not self.processes.writes:
+            return
         with watching_space("metrics.jsonl"), (self.folder / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
 
@@ -213,19 +306,3 @@ def _laid_out_like(parameter: torch.Tensor, value: torch.Tensor) -> torch.Tensor
     if value.shape != parameter.shape:
         return value
     return torch.empty_like(parameter, device=value.device).copy_(value)
-
-
-def predict(
-    net: nn.Module, pixels: Sequence[ByteImage], preprocessing: Preprocessing, batch: int = 32
-) -> npt.NDArray[np.float64]:
-    """Logits, N x classes in float64, of decoded images, in evaluation mode and fp32."""
-    where = device()
-    # The layout decides the last bits: a net read from a file must answer like the one that was trained.
-    net = net.eval().to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    rows = []
-    with torch.inference_mode():
-        for k in range(0, len(pixels), batch):
-            stacked = np.stack([preprocessing(p) for p in pixels[k : k + batch]])
-            images = torch.from_numpy(stacked).to(where, memory_format=torch.channels_last)
-            rows.append(logits(net, images).double().cpu().numpy())
-    return np.concatenate(rows)

@@ -9,12 +9,10 @@ RUN/validation.csv           evidence of the final net on the validation part
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +21,23 @@ import numpy.typing as npt
 from safetensors.torch import load_file, save
 from torch import nn
 
-from core.cohort import TRAINING, VALIDATION, LabelledImage, Split, check_no_leak
+from core.cohort import LabelledImage
 from core.errors import TrainingError
 from core.partition import Partition
+from core.split import TRAINING, VALIDATION, Split, check_no_leak
 from core.taxonomy import Taxonomy
-from modalities.cnn.preprocess import Preprocessing, default_preprocessing
+from modalities.cnn.preprocess import ByteImage, Preprocessing, default_preprocessing
 from modalities.cnn.torch_net import build, load_state, prepare_input
+from modalities.training.answering import predict, predict_frozen
 from modalities.training.checkpoint import write_atomically
 from modalities.training.config import TrainingConfig
 from modalities.training.data import draw_weights, read_all
-from modalities.training.loop import Report, TrainingSet, fit, predict
+from modalities.training.evidence import evidence_csv
+from modalities.training.freezing import Activations, compute
+from modalities.training.loop import Report, TrainingSet, fit, starting_net
+from modalities.training.objectives import make_objective, targets_of
+from modalities.training.processes import ALONE, Processes
+from modalities.training.unfolding import IMAGES
 
 FINAL = "final"
 
@@ -47,11 +52,14 @@ class Run:
     split: Split
     images: tuple[LabelledImage, ...]
     """The modality's images of both parts."""
+    activations: Path | None = None
+    """Folder of what a frozen part gives, which several runs may share; `None`: within the run's own."""
 
     def __post_init__(self) -> None:
         training = self.split.select(self.images, TRAINING)
         check_no_leak(training, self.split.select(self.images, VALIDATION), ("training", "validation"))
         present = {self.partition.class_of(i.label) for i in training} - {None}
+        targets_of(self.partition, sorted({i.label for i in training}), self.config.loss)
         if len(present) < 2:
             labels = sorted({i.label for i in training})[:5]
             raise TrainingError(
@@ -64,36 +72,51 @@ class Run:
         return (FINAL, *(f"fold-{k}" for k in range(self.split.folds)))
 
     def test_preprocessing(self) -> Preprocessing:
-        """What inference does to an image: the whole short side at `test_size`, and its central square.
+        """What inference does: the central square of `test_crop` of the short side, at `test_size` pixels.
 
-        Cutting less than the usual central .875 showed more of the lesion to the same net: out of fold, 1,052
-        clinical images of MILK10k, accuracy .659 against .629 and AUC of malignant .842 against .834.
+        The whole short side (`test_crop` 1) showed more of the lesion to the same net than the usual .875:
+        out of fold, 1,052 clinical images of MILK10k, accuracy .659 against .629 and AUC of malignant .842
+        against .834.
         """
         test = default_preprocessing(self.config.architecture, self.config.test_size)
-        return replace(test, resize=self.config.test_size)
+        return replace(test, resize=round(self.config.test_size / self.config.test_crop))
 
     def training_images(self, target: str) -> list[LabelledImage]:
         """The images that a target's net is trained on: never those it gives evidence for."""
         return [i for i in self.split.select(self.images, TRAINING) if self._fold(i) != target]
 
     def evidence_images(self, target: str) -> list[LabelledImage]:
-        """The images that a target's net gives evidence for: its fold, or the validation part."""
+        """The images that a target's net gives evidence for: its fold, or the validation part.
+
+        Images that the split excludes from results are left out.
+        """
         if target == FINAL:
-            return self.split.select(self.images, VALIDATION)
-        return [i for i in self.split.select(self.images, TRAINING) if self._fold(i) == target]
+            return self.split.kept(self.split.select(self.images, VALIDATION))
+        own = [i for i in self.split.select(self.images, TRAINING) if self._fold(i) == target]
+        return self.split.kept(own)
 
     def _fold(self, image: LabelledImage) -> str:
         return f"fold-{self.split.fold[image.lesion]}"
 
-    def train(self, target: str, weights: str | Path | None, report: Report) -> None:
-        """Trains one target, or resumes it, and writes its weights and its evidence."""
+    def train(
+        self, target: str, weights: str | Path | None, report: Report, processes: Processes = ALONE
+    ) -> None:
+        """Trains one target, or resumes it, and writes its weights and its evidence.
+
+        Among several processes all call this, and process 0 alone writes.
+        """
         if target not in self.targets():
             raise TrainingError(f"target {target!r} is none of {', '.join(self.targets())}")
-        self._write_shared()
         folder = self.folder / target
-        folder.mkdir(parents=True, exist_ok=True)
-        net = self.finished(target) or self._fit(target, weights, folder, report)
-        self._write_evidence(target, net)
+        if processes.writes:
+            self._write_shared()
+            folder.mkdir(parents=True, exist_ok=True)
+        processes.wait()
+        frozen = self._activations(weights, report, processes) if self.config.frozen else None
+        net = self.finished(target) or self._fit(target, weights, folder, report, processes, frozen)
+        if processes.writes:
+            self._write_evidence(target, net, frozen)
+        processes.wait()
 
     def is_finished(self, target: str) -> bool:
         """Whether a target has its weights and, where there are images for it, its evidence."""
@@ -114,37 +137,97 @@ class Run:
         load_state(net, load_file(path))
         return net.eval()
 
-    def _fit(self, target: str, weights: str | Path | None, folder: Path, report: Report) -> nn.Module:
-        chosen = self.training_images(target)
-        usual = default_preprocessing(self.config.architecture, self.config.test_size)
-        side = max(usual.resize, self.config.size)
-        pixels, read, bad = read_all(chosen, side)
-        data = TrainingSet(pixels, self._targets(read), self.draw(read), len(self.partition.classes))
-        prior = prior_of(data.targets, data.weights, data.classes)
+    def _activations(self, weights: str | Path | None, report: Report, processes: Processes) -> Activations:
+        """What the frozen part gives for every image of the run; the first process that comes computes it."""
+        config = self.config
+        sample = self._sample_pixels() if config.unfold_batch_norm else []
+        net, _ = starting_net(config, len(self.partition.classes), weights, sample)
+
+        def progress(done: int, total: int) -> None:
+            report({"step": done, "steps": total, "epoch": 0, "loss": float("nan"), "images_per_second": 0.0})
+
+        def made() -> Activations:
+            training = default_preprocessing(config.architecture, config.size)
+            folder = self.activations or self.folder / "activations"
+            return compute(net, self.images, config, training, self.test_preprocessing(), folder, progress)
+
+        if processes.writes:
+            made()
+        processes.wait()
+        return made()
+
+    def _sample_pixels(self) -> list[ByteImage]:
+        images = self.split.select(self.images, TRAINING)
+        chosen = images[:: max(1, len(images) // IMAGES)]
+        return read_all(chosen, default_preprocessing(self.config.architecture, self.config.size).resize)[0]
+
+    def _fit(
+        self,
+        target: str,
+        weights: str | Path | None,
+        folder: Path,
+        report: Report,
+        processes: Processes,
+        frozen: Activations | None,
+    ) -> nn.Module:
+        data, bad = self._training_set(target, frozen)
         document = {
-            "images": len(read),
+            "images": len(data.targets),
             "skipped": bad,
-            "prior": dict(zip(self.partition.ids, prior, strict=True)),
+            "prior": dict(zip(self.partition.ids, self._prior(data), strict=True)),
         }
-        write_atomically(folder / "data.json", json.dumps(document, indent=1).encode())
-        net = fit(data, self.config, weights, folder, report)
-        write_atomically(
-            folder / "weights.safetensors", save({k: v.contiguous() for k, v in net.state_dict().items()})
-        )
+        if processes.writes:
+            write_atomically(folder / "data.json", json.dumps(document, indent=1).encode())
+        net = fit(data, self.config, weights, folder, report, processes)
+        if processes.writes:
+            state = {k: v.contiguous() for k, v in net.state_dict().items()}
+            write_atomically(folder / "weights.safetensors", save(state))
         return net
 
-    def _targets(self, images: Sequence[LabelledImage]) -> npt.NDArray[np.int64]:
-        index = {name: k for k, name in enumerate(self.partition.ids)}
-        classes = [self.partition.class_of(i.label) for i in images]
-        lost = next((i for i, c in zip(images, classes, strict=True) if c is None), None)
-        if lost is not None:
-            raise TrainingError(f"{lost.label!r} lies in no training class; use preset reference")
-        return np.array([index[c] for c in classes if c is not None], np.int64)
+    def _training_set(self, target: str, frozen: Activations | None) -> tuple[TrainingSet, list[str]]:
+        """A target's images with their targets, and the ids of those that cannot be read."""
+        config, chosen = self.config, self.training_images(target)
+        if frozen is None:
+            # Room for a crop at inference's scale; see `test_preprocessing`.
+            usual = default_preprocessing(config.architecture, config.test_size)
+            pixels, read, bad = read_all(chosen, max(usual.resize, config.size))
+        else:
+            read = [i for i in chosen if (i.cohort, i.image) in frozen.row]
+            bad = [i.image for i in chosen if (i.cohort, i.image) not in frozen.row]
+            pixels = self._sample_pixels() if config.unfold_batch_norm else []
+        owners = targets_of(self.partition, [i.label for i in read], config.loss)
+        # Classes first, so that a target is a class's own column wherever there is one.
+        known = [*self.partition.ids, *sorted(set(owners) - set(self.partition.ids))]
+        index = {name: k for k, name in enumerate(known)}
+        objective = make_objective(
+            self.partition, known, config.loss, decay=config.hierarchy_decay, smoothing=config.label_smoothing
+        )
+        return TrainingSet(
+            pixels,
+            np.array([index[o] for o in owners], np.int64),
+            self.draw(read),
+            len(self.partition.classes),
+            objective,
+            None if frozen is None else frozen.training,
+            None if frozen is None else frozen.rows(read),
+        ), bad
+
+    def _prior(self, data: TrainingSet) -> list[float]:
+        """The prior that the net's probabilities carry; the share of coarse labels goes to what they hold."""
+        if data.objective is None:
+            return prior_of(data.targets, data.weights, data.classes)
+        members = data.objective.nodes.any(1).numpy().astype(np.float64)
+        if self.config.loss == "hierarchical":
+            members[: data.classes] = np.eye(data.classes)
+        return prior_of(data.targets, data.weights, data.classes, members[data.classes :])
 
     def draw(self, images: Sequence[LabelledImage]) -> npt.NDArray[np.float64]:
         """Probability of each image to be drawn for a batch; sums to 1."""
         taxonomy, level = self.partition.taxonomy, self.config.balance_level
-        groups = [taxonomy.ancestor_at(i.label, level) or i.label for i in images]
+        if level is None:
+            groups = targets_of(self.partition, [i.label for i in images], self.config.loss)
+        else:
+            groups = [taxonomy.ancestor_at(i.label, level) or i.label for i in images]
         return draw_weights(groups, self.config.balance_power)
 
     def _write_shared(self) -> None:
@@ -167,40 +250,39 @@ class Run:
                 "choose another folder"
             )
         write_atomically(path, content)
-        write_atomically(self.folder / "split.json", json.dumps(asdict(self.split), indent=1).encode())
+        write_atomically(self.folder / "split.json", json.dumps(self.split.to_dict(), indent=1).encode())
 
-    def _write_evidence(self, target: str, net: nn.Module) -> None:
-        preprocessing = self.test_preprocessing()
-        pixels, read, _ = read_all(self.evidence_images(target), preprocessing.resize)
-        if not read:
+    def _write_evidence(self, target: str, net: nn.Module, frozen: Activations | None) -> None:
+        images = self.evidence_images(target)
+        if not images or self._evidence_path(target).is_file():
             return
-        rows = predict(net, pixels, preprocessing)
+        if frozen is None:
+            preprocessing = self.test_preprocessing()
+            pixels, read, _ = read_all(images, preprocessing.resize)
+            rows = predict(net, pixels, preprocessing)
+        else:
+            read = [i for i in images if (i.cohort, i.image) in frozen.row]
+            rows = predict_frozen(net, str(self.config.frozen), frozen.test[frozen.rows(read)])
         write_atomically(self._evidence_path(target), evidence_csv(read, rows, self.partition.ids))
 
 
-def prior_of(targets: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], classes: int) -> list[float]:
-    """Share of each class in what the net is shown: the prior that its probabilities carry."""
-    return [float(share) for share in np.bincount(targets, weights, classes)]
+def prior_of(
+    targets: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+    classes: int,
+    coarse: npt.NDArray[np.float64] | None = None,
+) -> list[float]:
+    """Share of each class in what the net is shown: the prior that its probabilities carry.
 
-
-def evidence_csv(
-    images: Sequence[LabelledImage], rows: npt.NDArray[np.float64], classes: Sequence[str]
-) -> bytes:
-    """A CSV of image, lesion, cohort and one logit a training class, exact to the last bit."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "lesion", "cohort", *classes])
-    for image, row in zip(images, rows.tolist(), strict=True):
-        writer.writerow([image.image, image.lesion, image.cohort, *map(repr, row)])
-    return text.getvalue().encode()
-
-
-def read_evidence(path: Path) -> tuple[list[tuple[str, str, str]], npt.NDArray[np.float64], tuple[str, ...]]:
-    """(image, lesion, cohort) a row, logits N x classes and class ids, as `evidence_csv` wrote them."""
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = list(csv.reader(file))
-    keys = [(r[0], r[1], r[2]) for r in rows]
-    return keys, np.array([[float(v) for v in r[3:]] for r in rows]), tuple(header[3:])
+    Targets from `classes` on are coarse labels, whose members stand in `coarse`, labels x classes; each one's
+    share goes to its members in proportion to what these have of their own, or evenly where they have none.
+    """
+    shares = np.bincount(targets, weights, minlength=classes)
+    own, found = shares[:classes], shares[:classes].copy()
+    for share, members in zip(shares[classes:], coarse if coarse is not None else (), strict=False):
+        inside = own * members if (own * members).sum() > 0 else members
+        found += share * inside / inside.sum()
+    return [float(share) for share in found]
 
 
 def read_data(folder: Path) -> dict[str, Any]:
@@ -210,8 +292,7 @@ def read_data(folder: Path) -> dict[str, Any]:
 
 def read_split(folder: Path) -> Split:
     """The split of a run's folder. Raises `TrainingError` where the folder holds no run."""
-    raw = _read_json(folder / "split.json")
-    return Split(raw["part"], raw["fold"], raw["folds"], raw["seed"])
+    return Split.from_dict(_read_json(folder / "split.json"))
 
 
 def open_run(folder: Path, taxonomy: Taxonomy, images: Sequence[LabelledImage]) -> Run:

@@ -373,8 +373,8 @@ def test_the_maximum_is_a_whole_number_of_at_least_1(tree, max_size):
 
 
 @pytest.mark.parametrize("preset", ["referense", "", None, 3])
-def test_there_are_two_presets(tree, preset):
-    with pytest.raises(PartitionError, match="there are reference and published"):
+def test_another_preset_is_an_error_naming_those_there_are(tree, preset):
+    with pytest.raises(PartitionError, match="there are reference, published"):
         partition_tree(tree, {"a": 1}, max_size=5, preset=preset)
 
 

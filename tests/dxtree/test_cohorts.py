@@ -23,9 +23,10 @@ from scipy.stats import chi2_contingency
 import dxtree.cohorts
 import dxtree.cohorts.plugin
 from core.case import PatientMetadata
-from core.cohort import LabelledImage, check_no_leak, lesions, split_by_lesion
+from core.cohort import LabelledImage, lesions
 from core.errors import CohortError
 from core.partition import partition_tree
+from core.split import check_no_leak, split_by_component
 from core.taxonomy import Taxonomy
 from dxtree.cohorts import (
     HAM10000,
@@ -345,7 +346,7 @@ def test_lesions_that_both_sets_share_never_straddle_the_split_of_the_union() ->
     shared = {i.lesion for i in milk} & {i.lesion for i in ham}
     assert len(shared) == 397
     assert not {i.image for i in milk} & {i.image for i in ham}
-    split = split_by_lesion([*milk, *ham])
+    split = split_by_component([*milk, *ham])
     training, validation = (split.select([*milk, *ham], part) for part in ("training", "validation"))
     check_no_leak(training, validation, ("training", "validation"))
     assert len(training) + len(validation) == len(milk) + len(ham)

@@ -12,14 +12,16 @@ import pytest
 import torch
 
 from core.case import ImageInput, PatientMetadata
-from core.cohort import LabelledImage, split_by_lesion
+from core.cohort import LabelledImage
 from core.errors import TrainingError
 from core.manifest import read_bundle
 from core.partition import Partition
+from core.split import split_by_component
 from modalities.cnn.model import load_model
 from modalities.training.bundling import make_bundle, out_of_fold, temperature_of
 from modalities.training.config import TrainingConfig
-from modalities.training.run import Run, evidence_csv, read_evidence
+from modalities.training.evidence import evidence_csv, read_evidence
+from modalities.training.run import Run
 from plugins.specs import ModelRequest
 
 CONFIG = TrainingConfig(
@@ -57,7 +59,7 @@ def run(
             LabelledImage(f"I{k}", f"L{k}", "dermoscopy", path, LABELS[k % 3], PatientMetadata(), "drawn")
         )
     made = Run(
-        folder / "run", CONFIG, cells, split_by_lesion(images, validation=0.25, folds=2), tuple(images)
+        folder / "run", CONFIG, cells, split_by_component(images, validation=0.25, folds=2), tuple(images)
     )
     for target in made.targets():
         made.train(target, None, ignore)
@@ -163,7 +165,7 @@ def with_evidence(
         )
         for k, t in enumerate(truth)
     ]
-    split = split_by_lesion(images, validation=0, folds=2)
+    split = split_by_component(images, validation=0, folds=2)
     run = Run(folder, CONFIG.model_copy(update={"balance_power": 1.0}), cells, split, tuple(images))
     place = {id(i): k for k, i in enumerate(images)}
     for target in run.targets()[1:]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.cohort import VALIDATION
+from core.split import VALIDATION
 from dxtree.cli.main import run as command_line
 from dxtree.fitting import out_of_fold_evidence, read_cohorts
 from modalities.training import loop

@@ -16,15 +16,9 @@ from pydantic import ValidationError
 
 from core.errors import TrainingError
 from modalities.cnn.preprocess import default_preprocessing
+from modalities.training.augmentation import augment, random_crop
 from modalities.training.config import TrainingConfig
-from modalities.training.data import (
-    augment,
-    draw_weights,
-    epoch_order,
-    make_batch,
-    random_crop,
-    read_all,
-)
+from modalities.training.data import draw_weights, epoch_order, make_batch, read_all
 
 groups = st.lists(st.sampled_from("abcde"), min_size=1, max_size=60)
 CONFIG = TrainingConfig(modality="dermoscopy", size=48, test_size=56)
@@ -165,7 +159,8 @@ def test_a_batch_depends_on_seed_epoch_and_place_alone(drawn: Callable[..., Any]
     preprocessing = default_preprocessing("mobilenet_v2", 48)
 
     def batch(chosen: list[int], place: int, epoch: int = 1) -> Any:
-        return make_batch(pixels, targets, np.array(chosen), place, epoch, CONFIG, preprocessing)
+        places = np.arange(place, place + len(chosen))
+        return make_batch(pixels, targets, np.array(chosen), places, epoch, CONFIG, preprocessing)
 
     whole = batch([3, 1, 4, 0], 8)
     assert whole.pixels.shape == (4, 3, 48, 48)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from core.cohort import split_by_lesion
 from core.partition import Partition
+from core.split import split_by_component
 from modalities.training.config import TrainingConfig
 from modalities.training.run import Run
 
@@ -75,7 +75,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def runs(tmp_path: Path, cells: Partition, lesions: Callable[..., Any]) -> Callable[[str], Run]:
     images = tuple(lesions(6, side=64))
-    split = split_by_lesion(images, validation=0.2, folds=2)
+    split = split_by_component(images, validation=0.2, folds=2)
     return lambda name: Run(tmp_path / name, CONFIG, cells, split, images)
 
 

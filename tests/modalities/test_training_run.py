@@ -15,17 +15,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.case import PatientMetadata
-from core.cohort import TRAINING, VALIDATION, LabelledImage, Split, split_by_lesion
+from core.cohort import LabelledImage
 from core.errors import LeakageError, TrainingError
 from core.partition import Partition, partition_tree
+from core.split import TRAINING, VALIDATION, Split, split_by_component
 from modalities.training.config import TrainingConfig
+from modalities.training.evidence import evidence_csv, read_evidence
 from modalities.training.run import (
     Run,
-    evidence_csv,
     open_run,
     prior_of,
     read_data,
-    read_evidence,
     read_split,
 )
 
@@ -65,7 +65,7 @@ def make(
     split: Split | None = None,
     **changed: Any,
 ) -> Run:
-    parts = split or split_by_lesion(images, validation=0.25, folds=2)
+    parts = split or split_by_component(images, validation=0.25, folds=2)
     return Run(folder, CONFIG.model_copy(update=changed), partition, parts, tuple(images))
 
 
@@ -90,7 +90,7 @@ def test_no_lesion_is_trained_on_and_judged_by_the_same_net(
     lesions: int, images: int, cohorts: int, validation: float, folds: int, seed: int, cells: Partition
 ) -> None:
     given_images = paper(lesions, images, cohorts)
-    split = split_by_lesion(given_images, validation=validation, folds=folds, seed=seed)
+    split = split_by_component(given_images, validation=validation, folds=folds, seed=seed)
     run = make(Path("unused"), cells, given_images, split)
     judged: list[str] = []
     for target in run.targets():
@@ -105,7 +105,7 @@ def test_no_lesion_is_trained_on_and_judged_by_the_same_net(
 
 def test_one_image_in_two_lesions_on_both_sides_is_a_leak(cells: Partition, tmp_path: Path) -> None:
     images = paper(12, 1)
-    split = split_by_lesion(images, validation=0.25, folds=2)
+    split = split_by_component(images, validation=0.25, folds=2)
     inside = next(k for k, i in enumerate(images) if split.part[i.lesion] == TRAINING)
     outside = next(i for i in images if split.part[i.lesion] == VALIDATION)
     images[inside] = replace(images[inside], image=outside.image)

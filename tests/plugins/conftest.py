@@ -18,9 +18,9 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageFile
 
 from core.case import Case, PatientMetadata
-from core.cohort import TRAINING, VALIDATION, Split
 from core.manifest import write_bundle
 from core.partition import Partition, partition_tree
+from core.split import TRAINING, VALIDATION, Split
 from core.taxonomy import Taxonomy
 from plugins.assembly import assemble, load_registry
 from plugins.config import Settings

@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.case import Case
-from core.cohort import TRAINING, VALIDATION
 from core.errors import BundleError, ContractError, ManifestMismatch, UnsafeFormat
 from core.manifest import read_bundle, write_bundle
 from core.partition import Partition, partition_tree
+from core.split import TRAINING, VALIDATION
 from core.taxonomy import Taxonomy
 from plugins.assembly import assemble
 from plugins.model_set import FUSER_MANIFEST, MANIFEST, MODALITY_MANIFEST, ModelSet, write_model_set
