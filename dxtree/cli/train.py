@@ -12,6 +12,7 @@ from dxtree.cli.options import CohortOption, PluginOption, existing, registry_of
 
 if TYPE_CHECKING:
     from modalities.training.config import TrainingConfig
+    from modalities.training.processes import Processes
     from modalities.training.run import Run
 
 
@@ -22,27 +23,41 @@ def train(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="Start: torchvision's name (IMAGENET1K_V1) or a safetensors file. Default: random."
+            help="Start: torchvision's name (IMAGENET1K_V1), a safetensors file, or the folder of another "
+            "run whose nets are trained further. Default: random."
         ),
     ] = None,
+    recipe: Annotated[str, typer.Option(help="modern, esteva-2017, or a YAML file.")] = "modern",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="FIELD=VALUE of the recipe, such as loss=hierarchical. Repeatable."),
+    ] = None,
     partial_weights: Annotated[
-        bool,
+        bool | None,
         typer.Option(
             "--partial-weights", help="Let layers that the start lacks stay random; the log names them."
         ),
-    ] = False,
-    architecture: Annotated[str, typer.Option(help="Any torchvision classifier.")] = "mobilenet_v2",
+    ] = None,
+    architecture: Annotated[str | None, typer.Option(help="Any torchvision classifier.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training part.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of a training crop, pixels.")] = None,
+    test_size: Annotated[
+        int | None, typer.Option(help="Side of the central crop at inference, pixels.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Largest rate of the schedule.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
     taxonomy: Annotated[str, typer.Option(help="Name of the disease tree.")] = "isic_diagnosis",
     max_size: Annotated[
         int, typer.Option(help="Largest training class, in images of the training part.")
     ] = 150,
-    preset: Annotated[str, typer.Option(help="reference or published.")] = "reference",
-    epochs: Annotated[int, typer.Option(help="Passes over the training part.")] = 7,
-    size: Annotated[int, typer.Option(help="Side of a training crop, pixels.")] = 192,
-    test_size: Annotated[int, typer.Option(help="Side of the central crop at inference, pixels.")] = 224,
-    batch: Annotated[int, typer.Option(help="Images a step.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the one-cycle schedule (AdamW).")] = 1e-3,
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    preset: Annotated[str, typer.Option(help="reference, published or coarse_labels.")] = "reference",
+    split: Annotated[
+        Path | None,
+        typer.Option(
+            help="A split that `dxtree split` wrote. Default: made here, over connected components."
+        ),
+    ] = None,
     validation: Annotated[float, typer.Option(help="Fraction of lesions held out.")] = 0.2,
     folds: Annotated[int, typer.Option(help="Folds whose out-of-fold evidence fits the fusers.")] = 3,
     seed: Annotated[int, typer.Option(help="Decides split, order and augmentation.")] = 0,
@@ -54,60 +69,86 @@ def train(
     threads: Annotated[int, typer.Option(help="Processor threads; 0 leaves it to torch.")] = 0,
     plugin: PluginOption = None,
 ) -> None:
-    """Train a modality: the final net, one net a fold, and a bundle that runs without torch."""
+    """Train a modality: the final net, one net a fold, and a bundle that runs without torch.
+
+    Under torchrun all processes train each net together.
+    """
     from core.errors import MissingExtra, UnsafeFormat
 
     try:
         import torch
 
-        from modalities.cnn.torch_net import check_architecture, check_weights
+        from modalities.training.processes import join, leave
+        from modalities.training.recipe import make_config
     except ImportError as error:
         raise MissingExtra("training", "train") from error
     if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
         raise UnsafeFormat(
             "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD lets torch run code from weight files; unset it and start again"
         )
+    given = {
+        "architecture": architecture,
+        "partial_weights": partial_weights,
+        "size": size,
+        "test_size": test_size,
+        "epochs": epochs,
+        "batch": batch,
+        "learning_rate": learning_rate,
+        "precision": precision,
+    }
+    fields = _fields(recipe, setting or [], {k: v for k, v in given.items() if v is not None})
+    config = make_config(
+        {**fields, "modality": modality, "seed": seed, "weights": weights and Path(weights).name}
+    )
     # What is misspelt is said before the images are read and the folder holds this configuration.
-    check_architecture(architecture)
-    if weights is not None:
-        check_weights(architecture, weights)
-        if Path(weights).suffix:
-            existing(Path(weights), "the file of starting weights")
+    check_start(config, weights)
     if threads:
         torch.set_num_threads(threads)
-    config = _config(
-        modality=modality,
-        architecture=architecture,
-        weights=None if weights is None else Path(weights).name,
-        partial_weights=partial_weights,
-        size=size,
-        test_size=test_size,
-        epochs=epochs,
-        batch=batch,
-        learning_rate=learning_rate,
-        precision=precision,
-        seed=seed,
-    )
+    processes = join()
     run = _plan(
-        registry_of(plugin), cohort, taxonomy, config, out, (max_size, preset), (validation, folds, seed)
+        registry_of(plugin, warn=processes.writes),
+        cohort,
+        taxonomy,
+        config,
+        out,
+        (max_size, preset),
+        (split, validation, folds, seed),
+        processes,
     )
     for one in run.targets() if target == "all" else (target,):
-        _train_one(run, one, weights)
-    if all(run.is_finished(t) for t in run.targets()):
-        _bundle(run, name or f"{modality}-{architecture}", licence)
+        _train_one(run, one, weights, processes)
+    if processes.writes and all(run.is_finished(t) for t in run.targets()):
+        _bundle(run, name or f"{modality}-{config.architecture}", licence)
+    leave()
 
 
-def _config(**options: Any) -> TrainingConfig:
-    """The recipe. Raises `typer.BadParameter` naming the options that cannot be used, and why."""
-    from pydantic import ValidationError
+def check_start(config: TrainingConfig, weights: str | None) -> None:
+    """Whether net, start and frozen layer can be, before anything is read. Raises typed errors."""
+    from modalities.cnn.torch_net import build, check_architecture, check_weights
+    from modalities.training.freezing import check_layer
 
-    from modalities.training.config import TrainingConfig
+    check_architecture(config.architecture)
+    if weights is not None and not Path(weights).is_dir():
+        check_weights(config.architecture, weights)
+        if Path(weights).suffix:
+            existing(Path(weights), "the file of starting weights")
+    if config.frozen is not None:
+        check_layer(build(config.architecture, 2), config.frozen)
 
-    try:
-        return TrainingConfig(**options)
-    except ValidationError as error:
-        wrong = (f"--{str(e['loc'][0]).replace('_', '-')}: {e['msg']}" for e in error.errors())
-        raise typer.BadParameter("; ".join(wrong)) from None
+
+def _fields(recipe: str, settings: list[str], given: dict[str, Any]) -> dict[str, Any]:
+    """Fields of the recipe, of `--set` and of the options, later ones first."""
+    import yaml
+
+    from modalities.training.recipe import read_recipe
+
+    fields = read_recipe(recipe)
+    for text in settings:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"--set takes FIELD=VALUE, not {text!r}")
+        fields[name] = yaml.safe_load(value)
+    return {**fields, **given}
 
 
 def _plan(
@@ -117,31 +158,42 @@ def _plan(
     config: TrainingConfig,
     out: Path,
     cut: tuple[int, str],
-    parts: tuple[float, int, int],
+    parts: tuple[Path | None, float, int, int],
+    processes: Processes,
 ) -> Run:
+    import json
     from collections import Counter
 
     from core.partition import partition_tree
-    from core.split import TRAINING, split_by_component
+    from core.split import TRAINING
     from dxtree.fitting import read_cohorts
-    from modalities.training.run import Run
+    from modalities.training.checkpoint import write_atomically
+    from modalities.training.run import Run, read_split
 
     tree = registry.taxonomies.get(taxonomy).load()
     images = read_cohorts(registry, cohort, tree)
-    validation, folds, seed = parts
-    split = split_by_component(images, validation=validation, folds=folds, seed=seed)
+    given, validation, folds, seed = parts
+    if processes.writes and not (out / "split.json").is_file():
+        from dxtree.cli.options import split_of
+
+        made = split_of(images, given, validation=validation, folds=folds, seed=seed)
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomically(out / "split.json", json.dumps(made.to_dict(), indent=1).encode())
+    processes.wait()
+    split = read_split(out)
     counts = Counter(i.label for i in split.select(images, TRAINING))
     partition = partition_tree(tree, counts, max_size=cut[0], preset=cut[1])  # type: ignore[arg-type]
     chosen = tuple(i for i in images if i.modality == config.modality)
-    typer.echo(
-        f"{len(chosen):,} {config.modality} images, {len(partition.classes)} training classes "
-        f"({partition.report.lost_images} images lost), lesions split {split.counts()}",
-        err=True,
-    )
+    if processes.writes:
+        typer.echo(
+            f"{len(chosen):,} {config.modality} images, {len(partition.classes)} training classes "
+            f"({partition.report.lost_images} images lost), lesions split {split.counts()}",
+            err=True,
+        )
     return Run(out, config, partition, split, chosen)
 
 
-def _train_one(run: Run, target: str, weights: str | None) -> None:
+def _train_one(run: Run, target: str, weights: str | None, processes: Processes) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -152,7 +204,7 @@ def _train_one(run: Run, target: str, weights: str | None) -> None:
         TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:.0f} images/s"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True), disable=not processes.writes) as progress:
         task = progress.add_task(f"{run.config.modality} {target}", total=None, loss=float("nan"), rate=0.0)
 
         def report(row: dict[str, Any]) -> None:
@@ -164,7 +216,7 @@ def _train_one(run: Run, target: str, weights: str | None) -> None:
                 rate=row["images_per_second"],
             )
 
-        run.train(target, weights, report)
+        run.train(target, weights, report, processes)
 
 
 def _bundle(run: Run, name: str, licence: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,15 +16,17 @@ import torch
 from torch import fx, nn
 
 from core.cohort import LabelledImage
-from core.errors import TrainingError, did_you_mean
+from core.errors import RunLocked, TrainingError, did_you_mean
 from modalities.cnn.preprocess import FloatImage, Preprocessing
 from modalities.training.augmentation import augment
-from modalities.training.checkpoint import watching_space, write_atomically
+from modalities.training.checkpoint import locked, watching_space, write_atomically
 from modalities.training.config import TrainingConfig
 from modalities.training.data import read_all
 from modalities.training.machine import device, uses_bf16
 
 HalfArray = npt.NDArray[np.float16]
+PAUSE = 2.0
+"""Seconds between two looks at activations that another process computes."""
 _BLOCK = 64
 """Images whose activations are computed at once."""
 _SHAPES = ("architecture", "weights", "partial_weights", "unfold_batch_norm", "frozen", "views", "size")
@@ -127,29 +130,33 @@ def compute(
     """
     about = {k: v for k, v in config.model_dump(mode="json").items() if k in _SHAPES + _PICTURES}
     names = [[i.cohort, i.image] for i in images]
-    key = hashlib.sha256(json.dumps([about, names, _digest(net)], sort_keys=True).encode()).hexdigest()[:16]
+    lower = lower_part(net.eval(), str(config.frozen))
+    key = hashlib.sha256(json.dumps([about, names, _digest(lower)], sort_keys=True).encode()).hexdigest()[:16]
     place = folder / key
-    if not (place / "images.json").is_file():
-        place.mkdir(parents=True, exist_ok=True)
-        with watching_space("activations"):
-            _fill(net, images, config, training, test, place, progress)
+    while not (place / "images.json").is_file():
+        try:
+            with locked(place), watching_space("activations"):
+                if not (place / "images.json").is_file():
+                    _fill(lower, images, config, training, test, place, progress)
+        except RunLocked:
+            time.sleep(PAUSE)
     row = {(c, i): k for k, (c, i) in enumerate(json.loads((place / "images.json").read_bytes()))}
     return Activations(
         np.load(place / "training.npy", mmap_mode="r"), np.load(place / "test.npy", mmap_mode="r"), row
     )
 
 
-def _digest(net: nn.Module) -> str:
-    """sha256 of the weights below no head: what the frozen part may hold."""
+def _digest(lower: nn.Module) -> str:
+    """sha256 of the weights of the frozen part."""
     found = hashlib.sha256()
-    for name, value in sorted(net.state_dict().items()):
+    for name, value in sorted(lower.state_dict().items()):
         found.update(name.encode())
         found.update(value.detach().float().contiguous().cpu().numpy().tobytes())
     return found.hexdigest()
 
 
 def _fill(
-    net: nn.Module,
+    lower: nn.Module,
     images: Sequence[LabelledImage],
     config: TrainingConfig,
     training: Preprocessing,
@@ -157,7 +164,6 @@ def _fill(
     place: Path,
     progress: Callable[[int, int], None],
 ) -> None:
-    lower = lower_part(net.eval(), str(config.frozen))
     pixels, read, _ = read_all(images, max(training.resize, test.resize))
     files: dict[str, np.memmap[tuple[int, ...], np.dtype[np.float16]]] = {}
 

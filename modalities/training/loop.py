@@ -19,7 +19,7 @@ from torch import nn
 
 from core.errors import NonFiniteLoss, TrainingError
 from modalities.cnn.preprocess import ByteImage, Preprocessing, default_preprocessing
-from modalities.cnn.torch_net import build, load_state, prepare_input, start
+from modalities.cnn.torch_net import load_state
 from modalities.training.checkpoint import load_newest, locked, save_checkpoint, watching_space
 from modalities.training.config import TrainingConfig
 from modalities.training.data import Batch, IntArray, epoch_order, make_batch
@@ -28,7 +28,7 @@ from modalities.training.freezing import upper_part
 from modalities.training.machine import device, uses_bf16
 from modalities.training.objectives import Objective, plain
 from modalities.training.processes import ALONE, Processes
-from modalities.training.unfolding import IMAGES, unfold
+from modalities.training.starting import starting_net
 
 Report = Callable[[dict[str, Any]], None]
 """Receives `{"step", "steps", "epoch", "loss", "images_per_second"}` after every step."""
@@ -68,32 +68,6 @@ def fit(
     """
     with locked(folder) if processes.writes else nullcontext():
         return _Run(data, config, weights, folder, report, processes).finish()
-
-
-def starting_net(
-    config: TrainingConfig, classes: int, weights: str | Path | None, pixels: Sequence[ByteImage]
-) -> tuple[nn.Module, dict[str, Any]]:
-    """The net before its first step, and what the log says of it; `pixels` serve to un-fold batch norm."""
-    torch.manual_seed(config.seed)
-    net = build(config.architecture, classes)
-    prepare_input(net)
-    told: dict[str, Any] = {}
-    if weights is not None:
-        told["random"] = start(net, config.architecture, weights, partial=config.partial_weights)
-    net.to(device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if config.unfold_batch_norm:
-        told["unfolded"] = unfold(net, _sample(pixels, config))
-    return net, told
-
-
-def _sample(pixels: Sequence[ByteImage], config: TrainingConfig) -> Iterator[torch.Tensor]:
-    """`unfolding.IMAGES` training images, spread over all of them, augmented as in training."""
-    preprocessing = default_preprocessing(config.architecture, config.size)
-    chosen = np.unique(np.linspace(0, len(pixels) - 1, IMAGES).astype(np.int64)) if pixels else []
-    for k in range(0, len(chosen), 32):
-        part = np.asarray(chosen[k : k + 32], np.int64)
-        batch = make_batch(pixels, np.zeros(len(pixels), np.int64), part, part, 0, config, preprocessing)
-        yield torch.from_numpy(batch.pixels).to(device(), memory_format=torch.channels_last)
 
 
 class _Run:
@@ -142,7 +116,7 @@ class _Run:
 
     def finish(self) -> nn.Module:
         saved = time.monotonic()
-        began, since = time.monotonic(), self.step
+        began, since, opened = time.monotonic(), self.step, time.monotonic()
         losses: list[float] = []
         for step, batch in self._batches():
             losses.append(self._learn(step, batch))
@@ -161,9 +135,16 @@ class _Run:
                 saved = time.monotonic()
             if epoch_ends:
                 mean = sum(losses) / len(losses)
-                told = {"loss": mean, "learning_rate": self._rate(step), "images_per_second": round(rate, 2)}
-                self._log(row | told)
-                losses = []
+                self._log(
+                    row
+                    | {
+                        "loss": mean,
+                        "learning_rate": self._rate(step),
+                        "images_per_second": round(rate, 2),
+                        "seconds": round(time.monotonic() - opened, 1),
+                    }
+                )
+                losses, opened = [], time.monotonic()
         if self.average is not None:
             load_state(self.net, self.average.module.state_dict())
         return self.net.eval()

@@ -34,12 +34,11 @@ from modalities.training.config import TrainingConfig
 from modalities.training.data import draw_weights, read_all
 from modalities.training.evidence import evidence_csv
 from modalities.training.freezing import Activations, compute
-from modalities.training.loop import Report, TrainingSet, fit, starting_net
+from modalities.training.loop import Report, TrainingSet, fit
 from modalities.training.objectives import make_objective, targets_of
 from modalities.training.processes import ALONE, Processes
+from modalities.training.starting import FINAL, WEIGHTS, starting_net, target_of, weights_of
 from modalities.training.unfolding import IMAGES
-
-FINAL = "final"
 
 
 @dataclass(frozen=True)
@@ -83,26 +82,23 @@ class Run:
 
     def training_images(self, target: str) -> list[LabelledImage]:
         """The images that a target's net is trained on: never those it gives evidence for."""
-        return [i for i in self.split.select(self.images, TRAINING) if self._fold(i) != target]
+        training = self.split.select(self.images, TRAINING)
+        return [i for i in training if target_of(self.split, i) != target]
 
     def evidence_images(self, target: str) -> list[LabelledImage]:
         """The images that a target's net gives evidence for: its fold, or the validation part.
 
         Images that the split excludes from results are left out.
         """
-        if target == FINAL:
-            return self.split.kept(self.split.select(self.images, VALIDATION))
-        own = [i for i in self.split.select(self.images, TRAINING) if self._fold(i) == target]
+        own = [i for i in self.images if target_of(self.split, i) == target]
         return self.split.kept(own)
-
-    def _fold(self, image: LabelledImage) -> str:
-        return f"fold-{self.split.fold[image.lesion]}"
 
     def train(
         self, target: str, weights: str | Path | None, report: Report, processes: Processes = ALONE
     ) -> None:
         """Trains one target, or resumes it, and writes its weights and its evidence.
 
+        `weights` may be the folder of another run: each target goes on from that run's own, see `weights_of`.
         Among several processes all call this, and process 0 alone writes.
         """
         if target not in self.targets():
@@ -112,6 +108,8 @@ class Run:
             self._write_shared()
             folder.mkdir(parents=True, exist_ok=True)
         processes.wait()
+        other = read_split(Path(weights)) if weights is not None and Path(weights).is_dir() else None
+        weights = weights_of(target, weights, other, self.evidence_images(target))
         frozen = self._activations(weights, report, processes) if self.config.frozen else None
         net = self.finished(target) or self._fit(target, weights, folder, report, processes, frozen)
         if processes.writes:
@@ -121,7 +119,7 @@ class Run:
     def is_finished(self, target: str) -> bool:
         """Whether a target has its weights and, where there are images for it, its evidence."""
         evidence = self._evidence_path(target)
-        weights = self.folder / target / "weights.safetensors"
+        weights = self.folder / target / WEIGHTS
         return weights.is_file() and (evidence.is_file() or not self.evidence_images(target))
 
     def _evidence_path(self, target: str) -> Path:
@@ -129,7 +127,7 @@ class Run:
 
     def finished(self, target: str) -> nn.Module | None:
         """The trained net of a target, or `None` where it is not finished."""
-        path = self.folder / target / "weights.safetensors"
+        path = self.folder / target / WEIGHTS
         if not path.is_file():
             return None
         net = build(self.config.architecture, len(self.partition.classes))
@@ -181,7 +179,7 @@ class Run:
         net = fit(data, self.config, weights, folder, report, processes)
         if processes.writes:
             state = {k: v.contiguous() for k, v in net.state_dict().items()}
-            write_atomically(folder / "weights.safetensors", save(state))
+            write_atomically(folder / WEIGHTS, save(state))
         return net
 
     def _training_set(self, target: str, frozen: Activations | None) -> tuple[TrainingSet, list[str]]:

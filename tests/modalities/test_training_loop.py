@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from core.errors import NonFiniteLoss, RunLocked, TrainingError
 from modalities.cnn.preprocess import Preprocessing, default_preprocessing
 from modalities.cnn.torch_net import build
-from modalities.training import loop
+from modalities.training import loop, starting
 from modalities.training.answering import predict
 from modalities.training.checkpoint import checkpoints, load_newest, locked
 from modalities.training.config import TrainingConfig
@@ -239,7 +239,7 @@ def test_a_net_that_cannot_take_this_size_says_so(
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             raise fault("Wrong image height!\nExpected 224")
 
-    monkeypatch.setattr(loop, "build", lambda *_: Wide())
+    monkeypatch.setattr(starting, "build", lambda *_: Wide())
     with pytest.raises(TrainingError, match=r"6 images of 32 pixels \(Wrong image height! Expected 224\)"):
         fit(data, CONFIG, None, tmp_path, ignore)
 

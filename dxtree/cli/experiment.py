@@ -1,0 +1,154 @@
+"""`dxtree experiment`: arms, folds and one report from one YAML file, resumable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dxtree.cli.options import JsonOption, PluginOption, existing, print_json, registry_of
+
+if TYPE_CHECKING:
+    from dxtree.experiment.config import ExperimentConfig
+    from dxtree.experiment.plan import Plan
+    from modalities.training.processes import Processes
+    from plugins.registry import Registry
+
+
+def experiment(
+    file: Annotated[Path, typer.Argument(help="The experiment, a YAML file; see examples/experiments.")],
+    data: Annotated[Path, typer.Option(help="Folder that holds one folder a cohort, such as milk10k.")],
+    out: Annotated[Path, typer.Option(help="Folder of the experiment. The same command resumes it.")],
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Start: torchvision's name (IMAGENET1K_V1) or a safetensors file. Default: random."
+        ),
+    ] = None,
+    split: Annotated[
+        Path | None, typer.Option(help="A split that `dxtree split` wrote. Default: made here, leak-free.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Processes that train at once, each with its share of the cores.")
+    ] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of each process; 0 leaves it to torch.")] = 0,
+    train: Annotated[
+        bool, typer.Option("--train/--no-train", help="Train what is missing, or only report what is there.")
+    ] = True,
+    plugin: PluginOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Train every arm on every fold, compare them on the lesions that no net saw, and write the report."""
+    from dxtree.experiment.config import read_experiment
+    from dxtree.experiment.environment import record
+    from dxtree.experiment.report import print_results, write_results
+    from dxtree.experiment.results import compute
+    from modalities.training.processes import join, leave
+
+    processes = join()
+    registry = registry_of(plugin, warn=processes.writes)
+    config = read_experiment(existing(file, "the experiment's file"))
+    plan = prepare(config, registry, existing(data, "the data folder"), out, weights, split, processes)
+    if processes.writes:
+        record(plan, file, weights)
+    if train:
+        _train(plan, weights, jobs, threads, processes)
+    leave()
+    if not processes.writes:
+        return
+    results = compute(plan, registry)
+    write_results(plan, results)
+    if json:
+        print_json(results.to_dict())
+    else:
+        print_results(results)
+        typer.echo(f"report: {out / 'report.html'}", err=True)
+
+
+def prepare(
+    config: ExperimentConfig,
+    registry: Registry,
+    data: Path,
+    out: Path,
+    weights: str | None,
+    split: Path | None,
+    processes: Processes,
+) -> Plan:
+    """Reads the cohorts, makes or reads the split, and plans every net."""
+    from dxtree.experiment.plan import make_plan
+    from dxtree.fitting import read_cohorts
+
+    tree = registry.taxonomies.get(config.taxonomy).load()
+    images = read_cohorts(registry, [f"{name}={data / name}" for name in config.cohorts], tree)
+    if processes.writes:
+        _write_split(config, images, out, split)
+    processes.wait()
+    from modalities.training.run import read_split
+
+    return make_plan(
+        config, out, tree, images, read_split(out), None if weights is None else Path(weights).name
+    )
+
+
+def _write_split(config: ExperimentConfig, images: Any, out: Path, given: Path | None) -> None:
+    """Keeps the experiment's split in its folder; a later call finds it there."""
+    import json
+
+    if (out / "split.json").is_file():
+        return
+    from dxtree.cli.options import split_of
+    from modalities.training.checkpoint import write_atomically
+
+    out.mkdir(parents=True, exist_ok=True)
+    found = split_of(
+        images,
+        given,
+        validation=config.split.validation,
+        folds=config.split.folds,
+        seed=config.split.seed,
+        quality=config.split.quality_filter,
+    )
+    write_atomically(out / "split.json", json.dumps(found.to_dict(), indent=1).encode())
+
+
+def _train(plan: Plan, weights: str | None, jobs: int, threads: int, processes: Processes) -> None:
+    """Trains in this process and, with more than one job, in others that run the same plan."""
+    import multiprocessing
+
+    import torch
+
+    from dxtree.experiment.running import train_all
+
+    if threads:
+        torch.set_num_threads(threads)
+    elif jobs > 1:
+        threads = max(1, torch.get_num_threads() // jobs)
+        torch.set_num_threads(threads)
+    spawn = multiprocessing.get_context("spawn")
+    others = [spawn.Process(target=helper, args=(plan, weights, threads)) for _ in range(jobs - 1)]
+    for other in others:
+        other.start()
+    try:
+        with _watching(plan, processes) as watch:
+            train_all(plan, weights, watch, processes)
+    finally:
+        for other in others:
+            other.terminate()
+            other.join()
+
+
+def helper(plan: Plan, weights: str | None, threads: int) -> None:
+    """One more process that trains what nobody holds, and leaves when there is nothing left to take."""
+    import torch
+
+    from dxtree.experiment.running import train_all
+
+    torch.set_num_threads(threads)
+    train_all(plan, weights, lambda _unit, _row: None, wait=False)
+
+
+def _watching(plan: Plan, processes: Processes) -> Any:
+    from dxtree.experiment.watching import watching
+
+    return watching(plan, quiet=not processes.writes)
