@@ -40,12 +40,16 @@ def experiment(
     json: JsonOption = False,
 ) -> None:
     """Train every arm on every fold, compare them on the lesions that no net saw, and write the report."""
+    import torch
+
     from dxtree.experiment.config import read_experiment
     from dxtree.experiment.environment import record
     from dxtree.experiment.report import print_results, write_results
     from dxtree.experiment.results import compute
     from modalities.training.processes import join, leave
 
+    # Each process takes its share of the cores: two that fight for one are slower than one that works.
+    torch.set_num_threads(threads or max(1, torch.get_num_threads() // jobs))
     processes = join()
     registry = registry_of(plugin, warn=processes.writes)
     config = read_experiment(existing(file, "the experiment's file"))
@@ -53,7 +57,7 @@ def experiment(
     if processes.writes:
         record(plan, file, weights)
     if train:
-        _train(plan, weights, jobs, threads, processes)
+        _train(plan, weights, jobs, processes)
     leave()
     if not processes.writes:
         return
@@ -112,7 +116,7 @@ def _write_split(config: ExperimentConfig, images: Any, out: Path, given: Path |
     write_atomically(out / "split.json", json.dumps(found.to_dict(), indent=1).encode())
 
 
-def _train(plan: Plan, weights: str | None, jobs: int, threads: int, processes: Processes) -> None:
+def _train(plan: Plan, weights: str | None, jobs: int, processes: Processes) -> None:
     """Trains in this process and, with more than one job, in others that run the same plan."""
     import multiprocessing
 
@@ -120,11 +124,7 @@ def _train(plan: Plan, weights: str | None, jobs: int, threads: int, processes: 
 
     from dxtree.experiment.running import train_all
 
-    if threads:
-        torch.set_num_threads(threads)
-    elif jobs > 1:
-        threads = max(1, torch.get_num_threads() // jobs)
-        torch.set_num_threads(threads)
+    threads = torch.get_num_threads()
     spawn = multiprocessing.get_context("spawn")
     others = [spawn.Process(target=helper, args=(plan, weights, threads)) for _ in range(jobs - 1)]
     for other in others:

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.cohort import LabelledImage
+    from core.split import Split
     from plugins.model_set import ModelSet
     from plugins.registry import Registry
 
@@ -63,3 +67,42 @@ def existing(path: Path, what: str) -> Path:
     if not path.exists():
         raise PathRejected(f"{what} does not exist")
     return path
+
+
+def split_of(
+    images: Sequence[LabelledImage],
+    given: Path | None,
+    *,
+    validation: float,
+    folds: int,
+    seed: int,
+    quality: bool = False,
+) -> Split:
+    """The split of a file, or one made here over connected components, with progress on standard error.
+
+    Raises `CohortError` where the file is no split.
+    """
+    import json
+
+    from core.errors import CohortError
+    from core.split import Split
+    from dxtree.splitting.guard import guarded_split
+
+    if given is not None:
+        try:
+            return Split.from_dict(json.loads(existing(given, "the split").read_text("utf-8")))
+        except ValueError as error:
+            raise CohortError(f"{given.name} is no JSON; `dxtree split` writes one") from error
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("looking for leaks", total=len(images))
+        return guarded_split(
+            images,
+            validation=validation,
+            folds=folds,
+            seed=seed,
+            quality=quality,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )[0]

@@ -72,7 +72,8 @@ def _sweep(plan: Plan, results: Results, modality: str) -> Iterator[tuple[str, D
         f"compare-{modality}-class-size",
         Drawn(
             class_size_figure(sizes, series, title=title, classes=classes, bands=bands),
-            f"{modality}: accuracy and balanced accuracy at levels 1 and 2 for largest classes of {sizes} images, "
+            f"{modality}: accuracy and balanced accuracy at levels 1 and 2 for largest classes of "
+            f"{sizes} images, "
             "beside bands for nets trained on coarse labels; the numbers stand in the tables above",
             "Accuracy against the largest training class. Bands: the same net trained on the coarse labels "
             "themselves. Bars and bands are 95 % intervals over lesions.",
@@ -88,7 +89,7 @@ def _tasks(results: Results) -> Iterator[tuple[str, Drawn]]:
             f"task-{task.task.name}",
             Drawn(
                 sensitivity_specificity_figure(task.curves, title=task.task.title, readers=readers),
-                f"Specificity against sensitivity for {task.task.title}; areas under the curves stand in the table",
+                f"Specificity against sensitivity for {task.task.title}; the areas stand in the table",
                 f"{task.task.title}: {curve.positives:,} against {curve.negatives:,} images.",
             ),
         )
@@ -119,7 +120,7 @@ def _looks(plan: Plan, modality: str, one: Unseen) -> Iterator[tuple[str, Drawn]
                         values.max(axis=1).clip(0, 1), right, title=f"{modality}, level {level}"
                     ),
                     f"Reliability of {modality} at level {level}: share that is right against probability",
-                    f"{modality}, level {level}: how often the most probable class is right; bars are Wilson's "
+                    f"{modality}, level {level}: how often the most probable class is right; bars: Wilson's "
                     "95 % intervals. Logits as trained, without temperature.",
                 ),
             )

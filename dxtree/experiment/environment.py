@@ -53,7 +53,7 @@ def describe(plan: Plan, start: dict[str, str] | None) -> dict[str, Any]:
     some = next(iter(plan.runs.values()))
     return {
         "start": start,
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": versions(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
@@ -68,6 +68,11 @@ def describe(plan: Plan, start: dict[str, str] | None) -> dict[str, Any]:
         "lesions": plan.split.counts(),
         "notes": list(plan.split.notes),
     }
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the packages that decide a result."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def _version(name: str) -> str:

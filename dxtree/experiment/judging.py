@@ -49,7 +49,7 @@ class Yardstick:
 
     def judged(self, one: Unseen) -> bool:
         """Whether the arm can read enough of the classes."""
-        readable = self.membership(one).any(axis=0)
+        readable = self.membership(one).sum(axis=0) > 0
         return bool(len(self.rows)) and float(readable[self.truth].mean()) >= READABLE
 
     def scores(self, one: Unseen) -> tuple[FloatArray, FloatArray]:

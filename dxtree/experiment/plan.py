@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.cohort import LabelledImage
 from core.errors import TrainingError
@@ -14,7 +14,9 @@ from core.partition import Partition, partition_at_level, partition_tree
 from core.split import TRAINING, Split
 from core.taxonomy import Taxonomy
 from dxtree.experiment.config import Arm, ExperimentConfig
-from modalities.training.run import FINAL, Run
+from modalities.training.journal import read
+from modalities.training.run import Run
+from modalities.training.starting import FINAL
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,6 @@ def cut(arm: Arm, taxonomy: Taxonomy, counts: Counter[str]) -> Partition:
     return partition_at_level(taxonomy, counts, int(level or 1))
 
 
-def read_metrics(run: Run, target: str) -> list[dict[str, object]]:
+def read_metrics(run: Run, target: str) -> list[dict[str, Any]]:
     """The rows that a target's training logged, one an epoch; rows of other events are left out."""
-    path = run.folder / target / "metrics.jsonl"
-    if not path.is_file():
-        return []
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    return [row for row in rows if "epoch" in row]
+    return [row for row in read(run.folder / target / "metrics.jsonl") if "epoch" in row]

@@ -140,13 +140,8 @@ def _comparison(plan: Plan, results: Results, modality: str, figures: dict[str, 
     blocks: list[Block] = []
     for place, yardstick in _places(results):
         if place == modality:
-            rows = tuple(
-                tuple(t.replace("\n", "; ") for t in r) for r in rows_of(results, modality, yardstick)
-            )
-            caption = (
-                f"{yardstick}: mean ± SD over {len(plan.config.trained_folds())} folds, then the difference "
-                f"to the reference with its 95 % interval ({LEGEND})"
-            )
+            rows = tuple(tuple(t.split("\n")[0] for t in r) for r in rows_of(results, modality, yardstick))
+            caption = f"{yardstick}: mean ± SD over {len(plan.config.trained_folds())} fold(s)"
             blocks.append(Table(caption, HEAD, rows))
     blocks += [_block(one) for name, one in figures.items() if name.startswith(f"compare-{modality}")]
     return Section(f"{modality.capitalize()}: fine classes against coarse ones", *blocks)

@@ -228,6 +228,6 @@ def _facts(plan: Plan, arm: str, modality: str) -> ArmFacts | None:
         len(run.partition.classes),
         max(c.images for c in run.partition.classes),
         run.config.epochs,
-        round(sum(float(str(row.get("seconds", 0))) for row in rows), 1),
-        round(float(np.median([float(str(row["images_per_second"])) for row in rows])), 1),
+        round(sum(float(row.get("seconds", 0)) for row in rows), 1),
+        round(float(np.median([float(row["images_per_second"]) for row in rows])), 1),
     )

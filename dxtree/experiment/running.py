@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,12 @@ def train_all(
 def _train(plan: Plan, unit: Unit, weights: str | Path | None, watch: Watch, processes: Processes) -> bool:
     """Trains a unit; `False` where another process holds it."""
     if processes.size > 1:
-        unit.run.train(unit.target, weights, lambda row: watch(unit, row), processes)
+        unit.run.train(unit.target, weights, partial(watch, unit), processes)
         return True
     try:
         with locked(plan.folder / "locks" / unit.name.replace("/", "_")):
             if not unit.is_finished():
-                unit.run.train(unit.target, weights, lambda row: watch(unit, row))
+                unit.run.train(unit.target, weights, partial(watch, unit))
             return True
     except RunLocked:
         return False

@@ -20,7 +20,8 @@ from modalities.cnn.graph import export
 from modalities.cnn.model import GRAPH
 from modalities.training.data import read_all
 from modalities.training.evidence import read_evidence
-from modalities.training.run import FINAL, Run, read_data
+from modalities.training.run import Run, read_data
+from modalities.training.starting import FINAL
 from plugins.model_set import MODALITY_MANIFEST
 
 GATE_SAMPLE = 2000

@@ -11,6 +11,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from modalities.training.config import TrainingConfig
 
+Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
+
 WARM = 0.2
 """Share of the steps over which one cycle climbs."""
 
@@ -55,7 +57,7 @@ def rate_at(step: int, steps_per_epoch: int, config: TrainingConfig) -> float:
 def make_average(net: nn.Module, decay: float) -> AveragedModel:
     """The exponential moving average of weights and buffers, with TensorFlow's ramp of the decay."""
 
-    def average(averaged: list[torch.Tensor], current: list[torch.Tensor], count: torch.Tensor | int) -> None:
+    def average(averaged: Tensors, current: Tensors, count: torch.Tensor | int) -> None:
         share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
         for mean, now in zip(averaged, current, strict=True):
             if mean.is_floating_point():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,11 +19,12 @@ from torch import nn
 from core.errors import NonFiniteLoss, TrainingError
 from modalities.cnn.preprocess import ByteImage, Preprocessing, default_preprocessing
 from modalities.cnn.torch_net import load_state
-from modalities.training.checkpoint import load_newest, locked, save_checkpoint, watching_space
+from modalities.training.checkpoint import load_newest, locked, save_checkpoint
 from modalities.training.config import TrainingConfig
 from modalities.training.data import Batch, IntArray, epoch_order, make_batch
 from modalities.training.descent import make_average, make_optimizer, rate_at
 from modalities.training.freezing import upper_part
+from modalities.training.journal import append, forget_after
 from modalities.training.machine import device, uses_bf16
 from modalities.training.objectives import Objective, plain
 from modalities.training.processes import ALONE, Processes
@@ -110,6 +110,8 @@ class _Run:
         self.optimizer = make_optimizer(self.parameters.values(), config)
         self.average = make_average(self.net, config.ema) if config.ema else None
         self.step = 0
+        self.losses: list[float] = []
+        """Of the steps of this epoch so far."""
         if found is not None:
             self._restore(*found)
         self.learner = processes.wrap(learner)
@@ -117,10 +119,10 @@ class _Run:
     def finish(self) -> nn.Module:
         saved = time.monotonic()
         began, since, opened = time.monotonic(), self.step, time.monotonic()
-        losses: list[float] = []
         for step, batch in self._batches():
-            losses.append(self._learn(step, batch))
-            if not math.isfinite(losses[-1]):
+            loss = self._learn(step, batch)
+            self.losses.append(loss)
+            if not math.isfinite(loss):
                 raise NonFiniteLoss(
                     f"the loss is not finite at step {step}; lower learning_rate or use precision fp32. "
                     "The last checkpoint is kept"
@@ -128,23 +130,21 @@ class _Run:
             self.step = step + 1
             rate = (self.step - since) * self.config.batch / (time.monotonic() - began)
             row = {"step": self.step, "steps": self.steps, "epoch": step // self.steps_per_epoch}
-            self.report(row | {"loss": losses[-1], "images_per_second": rate})
+            self.report(row | {"loss": loss, "images_per_second": rate})
             epoch_ends = self.step % self.steps_per_epoch == 0
+            if epoch_ends:
+                told = {
+                    "loss": sum(self.losses) / len(self.losses),
+                    "learning_rate": self._rate(step),
+                    "images_per_second": round(rate, 2),
+                    "seconds": round(time.monotonic() - opened, 1),
+                }
+                # Before the checkpoint: a run that is killed in between drops this row as it resumes.
+                self._log(row | told)
+                self.losses, opened = [], time.monotonic()
             if epoch_ends or time.monotonic() - saved > self.config.checkpoint_seconds:
                 self._save()
                 saved = time.monotonic()
-            if epoch_ends:
-                mean = sum(losses) / len(losses)
-                self._log(
-                    row
-                    | {
-                        "loss": mean,
-                        "learning_rate": self._rate(step),
-                        "images_per_second": round(rate, 2),
-                        "seconds": round(time.monotonic() - opened, 1),
-                    }
-                )
-                losses, opened = [], time.monotonic()
         if self.average is not None:
             load_state(self.net, self.average.module.state_dict())
         return self.net.eval()
@@ -253,7 +253,7 @@ class _Run:
         if self.average is not None:
             tensors |= {f"average/{k}": v for k, v in self.average.state_dict().items()}
         state = {"config": self.config.model_dump(mode="json"), "fingerprint": self.config.fingerprint()}
-        save_checkpoint(self.folder, self.step, tensors, state | {"bf16": self.bf16})
+        save_checkpoint(self.folder, self.step, tensors, state | {"bf16": self.bf16, "losses": self.losses})
 
     def _restore(self, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
         if state["fingerprint"] != self.config.fingerprint():
@@ -273,13 +273,15 @@ class _Run:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.bf16, self.step = bool(state["bf16"]), int(state["step"])
+        self.losses = list(state["losses"])
+        if self.processes.writes:
+            forget_after(self.folder / "metrics.jsonl", self.step)
         self._log({"event": "resumed", "step": self.step})
 
     def _log(self, row: dict[str, Any]) -> None:
         if not self.processes.writes:
             return
-        with watching_space("metrics.jsonl"), (self.folder / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        append(self.folder / "metrics.jsonl", row)
 
 
 def _laid_out_like(parameter: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

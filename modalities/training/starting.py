@@ -74,7 +74,9 @@ def starting_net(
 def _sample(pixels: Sequence[ByteImage], config: TrainingConfig) -> Iterator[torch.Tensor]:
     """`unfolding.IMAGES` training images, spread over all of them, augmented as in training."""
     preprocessing = default_preprocessing(config.architecture, config.size)
-    chosen = np.unique(np.linspace(0, len(pixels) - 1, IMAGES).astype(np.int64)) if pixels else []
+    if not pixels:
+        return
+    chosen = np.unique(np.linspace(0, len(pixels) - 1, IMAGES).astype(np.int64))
     for k in range(0, len(chosen), 32):
         part = np.asarray(chosen[k : k + 32], np.int64)
         batch = make_batch(pixels, np.zeros(len(pixels), np.int64), part, part, 0, config, preprocessing)
