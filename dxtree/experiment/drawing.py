@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from dxtree.evaluation.intervals import Interval
 from dxtree.experiment.judging import level_yardstick
+from dxtree.experiment.looking import examples, last_features
 from dxtree.experiment.plan import Plan, read_metrics
 from dxtree.experiment.results import JUDGED, LEVELS, Results
 from dxtree.experiment.unseen import Unseen, unseen
@@ -18,10 +19,16 @@ from dxtree.figures import (
     class_size_figure,
     confusion_counts,
     confusion_figure,
+    embed,
+    embedding_figure,
     reliability_figure,
+    saliency_figure,
     sensitivity_specificity_figure,
     training_figure,
 )
+
+LEAST = 10
+"""Images that t-SNE needs at least."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,29 @@ def _looks(plan: Plan, modality: str, one: Unseen) -> Iterator[tuple[str, Drawn]
                     "95 % intervals. Logits as trained, without temperature.",
                 ),
             )
+    first = plan.config.trained_folds()[0]
+    seen, labels = last_features(run, first)
+    if len(labels) >= LEAST:
+        yield (
+            f"look-{modality}-features",
+            Drawn(
+                embedding_figure(embed(seen), labels, taxonomy, title=f"{modality}: the last layer", depth=2),
+                f"t-SNE of the last layer's {seen.shape[1]} features, one point an image",
+                f"{modality}, fold {first}: t-SNE of the last layer's {seen.shape[1]} features of images "
+                "that the net had not seen, coloured by level 2. Distances between far groups mean nothing.",
+                "png",
+            ),
+        )
+    yield (
+        f"look-{modality}-saliency",
+        Drawn(
+            saliency_figure(examples(run, first), title=f"{modality}: what moves the answer"),
+            f"Pictures of {modality} beside the pixels that would move the probability of their class",
+            f"{modality}, fold {first}: L1 over RGB of the gradient of log P(true node of level 2), each map "
+            "in a scale of its own. A bright pixel would change the answer; it proves nothing.",
+            "png",
+        ),
+    )
     for fold in plan.config.trained_folds()[:1]:
         rows = read_metrics(run, f"fold-{fold}")
         if rows:

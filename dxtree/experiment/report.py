@@ -117,14 +117,14 @@ def _summary(plan: Plan, results: Results) -> Section:
                 continue
             told.append(
                 (
-                    f"{arm} less {results.reference}",
+                    arm,
                     modality,
                     yardstick,
                     f"{_signed(cell.difference)} {cell.verdict}",
                     f"{_signed(other.difference)} {other.verdict}",
                 )
             )
-    head = ("arms", "modality", "judged on", "accuracy", "balanced accuracy")
+    head = ("arm", "modality", "judged on", "accuracy", "balanced accuracy")
     return Section(
         "What came out",
         Text(
@@ -132,7 +132,7 @@ def _summary(plan: Plan, results: Results) -> Section:
             f"judged on images that its net had not seen; {results.reference} is what each is compared with. "
             "An interval that holds 0 means no difference that these lesions can show.",
         ),
-        Table("Differences to the reference, with 95 % intervals over lesions", head, tuple(told)),
+        Table(f"Each arm less {results.reference}, with 95 % intervals over lesions", head, tuple(told)),
     )
 
 

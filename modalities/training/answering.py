@@ -56,6 +56,25 @@ def predict_frozen(
     return np.concatenate(rows)
 
 
+def features(
+    net: nn.Module, pixels: Sequence[ByteImage], preprocessing: Preprocessing, batch: int = 32
+) -> npt.NDArray[np.float64]:
+    """What the last linear layer is given, N x channels, in evaluation mode."""
+    where = device()
+    net = net.eval().to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    last = [m for m in net.modules() if isinstance(m, nn.Linear)][-1]
+    rows: list[npt.NDArray[np.float64]] = []
+    hook = last.register_forward_pre_hook(lambda _, given: rows.append(given[0].double().cpu().numpy()))
+    try:
+        with torch.inference_mode():
+            for k in range(0, len(pixels), batch):
+                images = torch.from_numpy(np.stack([preprocessing(p) for p in pixels[k : k + batch]]))
+                net(_laid_out(images.to(where)))
+    finally:
+        hook.remove()
+    return np.concatenate(rows)
+
+
 def turned(images: torch.Tensor, number: int) -> torch.Tensor:
     """One of the eight turns and flips of squares, N x channels x side x side; 0 leaves them."""
     found = torch.rot90(images, number % 4, (2, 3))
