@@ -61,6 +61,8 @@ def experiment(
     leave()
     if not processes.writes:
         return
+    if config.bundle:
+        _bundle(plan)
     results = compute(plan, registry)
     write_results(plan, results)
     if json:
@@ -146,6 +148,19 @@ def helper(plan: Plan, weights: str | None, threads: int) -> None:
 
     torch.set_num_threads(threads)
     train_all(plan, weights, lambda _unit, _row: None, wait=False)
+
+
+def _bundle(plan: Plan) -> None:
+    """Bundles of the reference arm's final nets, beside their runs."""
+    from modalities.training.bundling import make_bundle
+
+    for modality in plan.config.modalities:
+        run = plan.runs[plan.config.reference, modality]
+        if (run.folder / "bundle").is_dir() or not all(run.is_finished(t) for t in run.targets()):
+            continue
+        about = {"name": f"{modality}-{run.config.architecture}", "licence": plan.config.licence}
+        make_bundle(run, run.folder / "bundle", about, {})
+        typer.echo(f"bundle: {run.folder / 'bundle'}", err=True)
 
 
 def _watching(plan: Plan, processes: Processes) -> Any:

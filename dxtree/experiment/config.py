@@ -71,8 +71,12 @@ class ExperimentConfig(_Part):
     """Arms that the figure of accuracy against class size shows; those with a max_size."""
     tasks: tuple[str, ...] = ()
     """Binary tasks, read from the reference arm; see `dxtree binary`."""
+    turns: int = Field(default=1, ge=1, le=8)
+    """Test-time augmentation: turns and flips of each image whose answers are averaged; 1 is none."""
     bundle: bool = False
     """Whether the reference arm's final nets are trained on all folds and become bundles."""
+    licence: str = "not stated"
+    """Licence of the bundles, as their data allow."""
     resamples: int = Field(default=2000, ge=100)
 
     @model_validator(mode="after")

@@ -61,4 +61,4 @@ def _opened(
     net = run.finished(f"fold-{fold}")
     assert net is not None  # noqa: S101 - the caller has its answers
     pixels, read, _ = read_all(images, run.test_preprocessing().resize)
-    return net.to(memory_format=torch.channels_last), read, pixels  # type: ignore[call-overload]
+    return net.to(memory_format=torch.channels_last), read, pixels

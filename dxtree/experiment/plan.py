@@ -27,6 +27,7 @@ class Unit:
     modality: str
     target: str
     run: Run
+    turns: int = 1
 
     @property
     def name(self) -> str:
@@ -35,7 +36,8 @@ class Unit:
 
     def is_finished(self) -> bool:
         """Whether weights and evidence are there."""
-        return self.run.is_finished(self.target)
+        turned = self.turns == 1 or (self.run.folder / self.target / f"evidence-{self.turns}.csv").is_file()
+        return turned and self.run.is_finished(self.target)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Plan:
         """Every net: fold by fold and arm by arm, so that a table of one fold stands early."""
         targets = [f"fold-{k}" for k in self.config.trained_folds()]
         found = [
-            Unit(arm.name, modality, target, self.runs[arm.name, modality])
+            Unit(arm.name, modality, target, self.runs[arm.name, modality], self.config.turns)
             for target in targets
             for modality in self.config.modalities
             for arm in self.config.arms

@@ -49,6 +49,8 @@ def _train(plan: Plan, unit: Unit, weights: str | Path | None, watch: Watch, pro
         with locked(plan.folder / "locks" / unit.name.replace("/", "_")):
             if not unit.is_finished():
                 unit.run.train(unit.target, weights, partial(watch, unit))
+                if unit.turns > 1:
+                    unit.run.answer_turned(unit.target, unit.turns)
             return True
     except RunLocked:
         return False

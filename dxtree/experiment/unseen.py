@@ -40,18 +40,22 @@ def unseen(plan: Plan, modality: str) -> dict[str, Unseen]:
     for arm in plan.config.arms:
         run = plan.runs[arm.name, modality]
         if all(run.is_finished(f"fold-{k}") for k in plan.config.trained_folds()):
-            found[arm.name] = gather(run, plan.config.trained_folds())
+            found[arm.name] = gather(run, plan.config.trained_folds(), plan.config.turns)
     return _common(found)
 
 
-def gather(run: Run, folds: Sequence[int]) -> Unseen:
-    """Answers of one run's fold nets. Raises `TrainingError` where a fold is not trained."""
+def gather(run: Run, folds: Sequence[int], turns: int = 1) -> Unseen:
+    """Answers of one run's fold nets, `turns` as in `Run.answer_turned`.
+
+    Raises `TrainingError` where a fold is not trained.
+    """
     known = {(i.cohort, i.image): i for i in run.images}
     images: list[LabelledImage] = []
     rows, priors, fold = [], [], []
     for k in folds:
         folder = run.folder / f"fold-{k}"
-        keys, logits, classes = read_evidence(folder / "evidence.csv")
+        path = folder / "evidence.csv" if turns == 1 else run.answer_turned(f"fold-{k}", turns)
+        keys, logits, classes = read_evidence(path)
         prior = read_data(folder)["prior"]
         images += [known[cohort, image] for image, _, cohort in keys]
         rows.append(softmax(logits))

@@ -75,6 +75,25 @@ def draw_weights(groups: Sequence[str], power: float) -> npt.NDArray[np.float64]
     return np.asarray(drawn / drawn.sum(), np.float64)
 
 
+def prior_of(
+    targets: IntArray,
+    weights: npt.NDArray[np.float64],
+    classes: int,
+    coarse: npt.NDArray[np.float64] | None = None,
+) -> list[float]:
+    """Share of each class in what the net is shown: the prior that its probabilities carry.
+
+    Targets from `classes` on are coarse labels, whose members stand in `coarse`, labels x classes; each one's
+    share goes to its members in proportion to what these have of their own, or evenly where they have none.
+    """
+    shares = np.bincount(targets, weights, minlength=classes)
+    own, found = shares[:classes], shares[:classes].copy()
+    for share, members in zip(shares[classes:], coarse if coarse is not None else (), strict=False):
+        inside = own * members if (own * members).sum() > 0 else members
+        found += share * inside / inside.sum()
+    return [float(share) for share in found]
+
+
 def epoch_order(weights: npt.NDArray[np.float64], seed: int, epoch: int) -> IntArray:
     """Indices of an epoch, as many as there are images.
 

@@ -31,7 +31,7 @@ from modalities.cnn.torch_net import build, load_state, prepare_input
 from modalities.training.answering import predict, predict_frozen
 from modalities.training.checkpoint import write_atomically
 from modalities.training.config import TrainingConfig
-from modalities.training.data import draw_weights, read_all
+from modalities.training.data import draw_weights, prior_of, read_all
 from modalities.training.evidence import evidence_csv
 from modalities.training.freezing import Activations, compute
 from modalities.training.loop import Report, TrainingSet, fit
@@ -121,6 +121,23 @@ class Run:
         evidence = self._evidence_path(target)
         weights = self.folder / target / WEIGHTS
         return weights.is_file() and (evidence.is_file() or not self.evidence_images(target))
+
+    def answer_turned(self, target: str, turns: int) -> Path:
+        """Evidence of a finished target with test-time augmentation, computed once.
+
+        It is the mean log probability of `turns` turns and flips of each image, up to 8. Frozen or not, the
+        whole net answers.
+        """
+        path = self.folder / target / f"evidence-{turns}.csv"
+        if not path.is_file():
+            net = self.finished(target)
+            if net is None:
+                raise TrainingError(f"{target} of {self.folder.name} is not trained yet")
+            preprocessing = self.test_preprocessing()
+            pixels, read, _ = read_all(self.evidence_images(target), preprocessing.resize)
+            rows = predict(net, pixels, preprocessing, turns=turns)
+            write_atomically(path, evidence_csv(read, rows, self.partition.ids))
+        return path
 
     def _evidence_path(self, target: str) -> Path:
         return self.folder / ("validation.csv" if target == FINAL else f"{target}/evidence.csv")
@@ -262,25 +279,6 @@ class Run:
             read = [i for i in images if (i.cohort, i.image) in frozen.row]
             rows = predict_frozen(net, str(self.config.frozen), frozen.test[frozen.rows(read)])
         write_atomically(self._evidence_path(target), evidence_csv(read, rows, self.partition.ids))
-
-
-def prior_of(
-    targets: npt.NDArray[np.int64],
-    weights: npt.NDArray[np.float64],
-    classes: int,
-    coarse: npt.NDArray[np.float64] | None = None,
-) -> list[float]:
-    """Share of each class in what the net is shown: the prior that its probabilities carry.
-
-    Targets from `classes` on are coarse labels, whose members stand in `coarse`, labels x classes; each one's
-    share goes to its members in proportion to what these have of their own, or evenly where they have none.
-    """
-    shares = np.bincount(targets, weights, minlength=classes)
-    own, found = shares[:classes], shares[:classes].copy()
-    for share, members in zip(shares[classes:], coarse if coarse is not None else (), strict=False):
-        inside = own * members if (own * members).sum() > 0 else members
-        found += share * inside / inside.sum()
-    return [float(share) for share in found]
 
 
 def read_data(folder: Path) -> dict[str, Any]:
