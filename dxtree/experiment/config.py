@@ -69,6 +69,8 @@ class ExperimentConfig(_Part):
     """The arm that each other one is compared with."""
     sweep: tuple[str, ...] = ()
     """Arms that the figure of accuracy against class size shows; those with a max_size."""
+    ensembles: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Arms whose probabilities of a node are averaged, by a name of their own; judged beside the arms."""
     tasks: tuple[str, ...] = ()
     """Binary tasks, read from the reference arm; see `dxtree binary`."""
     turns: int = Field(default=1, ge=1, le=8)
@@ -84,7 +86,10 @@ class ExperimentConfig(_Part):
         names = [arm.name for arm in self.arms]
         if len(set(names)) < len(names):
             raise ValueError("two arms share a name")
-        for name in (self.reference, *self.sweep):
+        if both := set(names) & set(self.ensembles):
+            raise ValueError(f"{min(both)!r} is an arm and an ensemble")
+        members = (name for arms in self.ensembles.values() for name in arms)
+        for name in (self.reference, *self.sweep, *members):
             if name not in names:
                 raise ValueError(
                     f"{name!r} is none of the arms {', '.join(names)}{did_you_mean(name, names)}"

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from core.errors import TrainingError
+from dxtree.experiment.config import ExperimentConfig, read_experiment
 from dxtree.experiment.plan import Plan
 from modalities.training.checkpoint import write_atomically
 from modalities.training.machine import device, uses_bf16
@@ -21,14 +22,15 @@ PACKAGES = ("dxtree", "torch", "torchvision", "numpy", "pillow", "scikit-learn",
 
 
 def record(plan: Plan, file: Path, weights: str | None) -> None:
-    """Writes `experiment.yaml` and `environment.json` into the folder, once.
+    """Writes `experiment.yaml` and, once, `environment.json` into the folder.
 
-    Raises `TrainingError` where the folder holds another experiment, or one from other starting weights.
+    What is reported may change, and arms may come; raises `TrainingError` where an arm that the folder holds
+    would be trained otherwise, or from other starting weights.
     """
     content = file.read_bytes()
     kept = plan.folder / "experiment.yaml"
-    if kept.is_file() and kept.read_bytes() != content:
-        raise TrainingError(f"{plan.folder.name} holds another experiment; choose another folder")
+    if kept.is_file():
+        _check_same(read_experiment(kept), plan.config, plan.folder.name)
     start = digest_of(weights)
     told = plan.folder / "environment.json"
     if told.is_file() and json.loads(told.read_bytes())["start"] != start:
@@ -36,6 +38,22 @@ def record(plan: Plan, file: Path, weights: str | None) -> None:
     write_atomically(kept, content)
     if not told.is_file():
         write_atomically(told, json.dumps(describe(plan, start), indent=1).encode())
+
+
+def _check_same(then: ExperimentConfig, now: ExperimentConfig, folder: str) -> None:
+    for field in ("taxonomy", "cohorts", "split"):
+        if getattr(then, field) != getattr(now, field):
+            raise TrainingError(f"{folder} holds an experiment with another {field}; choose another folder")
+    old = {arm.name: arm for arm in then.arms}
+    for arm in now.arms:
+        known = old.get(arm.name)
+        if known is None:
+            continue
+        same = (arm.max_size, arm.level, arm.preset) == (known.max_size, known.level, known.preset)
+        if not same or then.training_of(known, "any", None) != now.training_of(arm, "any", None):
+            raise TrainingError(
+                f"{folder} holds arm {arm.name} trained otherwise; give it another name or another folder"
+            )
 
 
 def digest_of(weights: str | None) -> dict[str, str] | None:

@@ -65,15 +65,15 @@ def print_results(results: Results) -> None:
 
 def rows_of(results: Results, modality: str, yardstick: str) -> Iterator[tuple[str, ...]]:
     """One row an arm: name, classes, and for each metric its value and its difference to the reference."""
-    for facts in results.arms:
-        if facts.modality != modality:
-            continue
-        cells = [results.cell(modality, yardstick, facts.arm, m.name) for m in JUDGED]
+    classes = {facts.arm: str(facts.classes) for facts in results.arms if facts.modality == modality}
+    several = {name: f"{len(arms)} arms" for name, arms in results.ensembles.items()}
+    for arm, size in {**classes, **several}.items():
+        cells = [results.cell(modality, yardstick, arm, m.name) for m in JUDGED]
         if any(c is None for c in cells):
             continue
         told = [told_of(cell) for cell in cells if cell is not None]
-        mark = " (reference)" if facts.arm == results.reference else ""
-        yield (facts.arm + mark, str(facts.classes), *told)
+        mark = " (reference)" if arm == results.reference else ""
+        yield (arm + mark, size, *told)
 
 
 def told_of(cell: Cell) -> str:
@@ -110,7 +110,7 @@ def _places(results: Results) -> list[tuple[str, str]]:
 def _summary(plan: Plan, results: Results) -> Section:
     told = []
     for modality, yardstick in _places(results):
-        for arm in (a.name for a in plan.config.arms):
+        for arm in (*(a.name for a in plan.config.arms), *plan.config.ensembles):
             cell = results.cell(modality, yardstick, arm, "accuracy")
             other = results.cell(modality, yardstick, arm, "balanced_accuracy")
             if cell is None or cell.difference is None or other is None or other.difference is None:

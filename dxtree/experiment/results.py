@@ -91,6 +91,7 @@ class Results:
     reference: str
     cells: tuple[Cell, ...]
     arms: tuple[ArmFacts, ...]
+    ensembles: dict[str, tuple[str, ...]]
     tasks: tuple[TaskResult, ...]
     missing: tuple[str, ...]
     notes: tuple[str, ...]
@@ -110,6 +111,7 @@ class Results:
             "missing": list(self.missing),
             "notes": list(self.notes),
             "arms": [a.to_dict() for a in self.arms],
+            "ensembles": {name: list(arms) for name, arms in self.ensembles.items()},
             "cells": [c.to_dict() for c in self.cells],
             "tasks": [t.to_dict() for t in self.tasks],
         }
@@ -137,6 +139,7 @@ def compute(plan: Plan, registry: Registry) -> Results:
         plan.config.reference,
         tuple(cells),
         tuple(f for f in facts if f is not None),
+        plan.config.ensembles,
         tuple(tasks),
         tuple(missing),
         plan.split.notes,
@@ -153,9 +156,11 @@ def _yardsticks(plan: Plan, registry: Registry, some: Unseen) -> list[Yardstick]
     return [y for y in found if len(y.classes) > 1]
 
 
-def statistics(yardstick: Yardstick, one: Unseen) -> dict[str, Statistic]:
-    """Every metric of one arm over the rows that a yardstick judges."""
-    values, even = yardstick.scores(one)
+def statistics(yardstick: Yardstick, members: Sequence[Unseen]) -> dict[str, Statistic]:
+    """Every metric over the rows that a yardstick judges, of one arm or of several averaged."""
+    scores = [yardstick.scores(one) for one in members]
+    values = np.mean([plain for plain, _ in scores], axis=0)
+    even = np.mean([balanced for _, balanced in scores], axis=0)
     right = values.argmax(axis=1) == yardstick.truth
     return {
         ACCURACY.name: weighted_mean(right.astype(np.float64)),
@@ -165,15 +170,19 @@ def statistics(yardstick: Yardstick, one: Unseen) -> dict[str, Statistic]:
 
 
 def _judge(plan: Plan, modality: str, yardstick: Yardstick, tables: dict[str, Unseen]) -> list[Cell]:
-    judged = {name: one for name, one in tables.items() if yardstick.judged(one)}
-    if not judged:
+    readable = {name: one for name, one in tables.items() if yardstick.judged(one)}
+    if not readable:
         return []
-    some = next(iter(judged.values()))
+    some = next(iter(readable.values()))
+    judged = {name: [one] for name, one in readable.items()}
+    for name, arms in plan.config.ensembles.items():
+        if set(arms) <= set(readable):
+            judged[name] = [readable[arm] for arm in arms]
     groups = group_index([some.images[k].lesion for k in yardstick.rows])
     every = {
         (arm, metric): statistic
-        for arm, one in judged.items()
-        for metric, statistic in statistics(yardstick, one).items()
+        for arm, members in judged.items()
+        for metric, statistic in statistics(yardstick, members).items()
     }
     drawn = sample(every, groups, resamples=plan.config.resamples, seed=0)
     folds = np.array([some.fold[k] for k in yardstick.rows])

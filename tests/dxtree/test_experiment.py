@@ -23,6 +23,7 @@ from dxtree.cli.main import app
 from dxtree.cohorts import SyntheticConfig, write_synthetic
 from dxtree.experiment.config import read_experiment
 from dxtree.experiment.judging import level_yardstick
+from dxtree.experiment.results import statistics
 from dxtree.experiment.unseen import Unseen, softmax
 from plugins.assembly import load_registry
 
@@ -41,6 +42,7 @@ arms:
   - {name: leaves, level: leaves}
 reference: pa
 sweep: [pa]
+ensembles: {both: [pa, leaves]}
 resamples: 100
 """
 
@@ -114,6 +116,20 @@ def test_an_arm_on_coarse_labels_is_not_judged_below_them() -> None:
     assert not level_yardstick(coarse.images, TREE, 2).judged(coarse)
 
 
+def test_an_ensemble_averages_what_its_members_say_of_a_node() -> None:
+    labels = ["Malignant", "Benign:wart"]
+    coarse = answers(partition_at_level(TREE, COUNTS, 1), labels, [[0.9, 0.1]] * 2, [0.5, 0.5])
+    leaves = partition_at_level(TREE, COUNTS, 3)
+    fine = answers(leaves, labels, [[0, 0, 0, 1], [0.1, 0.1, 0.2, 0.6]], [0.25] * 4)
+    classes = level_yardstick(coarse.images, TREE, 1)
+
+    def accuracy(*members: Unseen) -> float:
+        return float(statistics(classes, members)["accuracy"](np.ones((2, 1)))[0])
+
+    # Each is wrong once; the means, .55 for Malignant and .65 for Benign, are right twice.
+    assert (accuracy(coarse), accuracy(fine), accuracy(coarse, fine)) == (0.5, 0.5, 1.0)
+
+
 def test_labels_above_a_level_are_not_judged_there() -> None:
     images = [image(0, "Benign"), image(1, "Benign:wart"), image(2, "Malignant")]
     assert level_yardstick(images, TREE, 2).rows.tolist() == [1, 2]
@@ -136,7 +152,7 @@ def test_scores_of_a_level_sum_to_one_whatever_the_partition(logits: list[list[f
 
 def test_every_arm_is_judged_on_the_same_images_that_no_net_of_it_had_seen(done: Path) -> None:
     cells = json.loads((done / "results.json").read_text())["cells"]
-    assert {c["arm"] for c in cells} == {"pa", "level-1", "level-2", "leaves"}
+    assert {c["arm"] for c in cells} == {"pa", "level-1", "level-2", "leaves", "both"}
     images = {(c["yardstick"], c["images"]) for c in cells}
     assert len(images) == len({c["yardstick"] for c in cells})
     split = json.loads((done / "split.json").read_text())
@@ -230,11 +246,19 @@ def test_what_made_the_numbers_is_kept(done: Path) -> None:
     assert (done / "experiment.yaml").read_text() == TINY
 
 
-def test_another_experiment_does_not_enter_the_folder(done: Path, data: Path, tmp_path: Path) -> None:
+def test_an_arm_trained_otherwise_does_not_enter_the_folder(done: Path, data: Path, tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text(TINY.replace("epochs: 1", "epochs: 2"))
     result = run("experiment", tmp_path / "other.yaml", "--data", data, "--out", done)
     assert isinstance(result.exception, TrainingError)
-    assert "another experiment" in result.exception.safe_message
+    assert "arm pa" in result.exception.safe_message
+
+
+def test_what_is_reported_may_change_and_arms_may_come(done: Path, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(done, tmp_path / "out")
+    (tmp_path / "more.yaml").write_text(TINY.replace("reference: pa", "reference: leaves"))
+    result = run("experiment", tmp_path / "more.yaml", "--data", data, "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["reference"] == "leaves"
 
 
 def test_a_repetition_ends_with_the_same_bits(done: Path, data: Path, tmp_path: Path) -> None:
@@ -285,6 +309,8 @@ def test_the_experiments_that_ship_can_be_read(path: Path) -> None:
     [
         ("reference: pa", "reference: po", "'po' is none of the arms"),
         ("max_size: 8}", "max_size: 8, level: 1}", "either max_size or level"),
+        ("both: [pa, leaves]", "both: [pa, leafs]", "'leafs' is none of the arms"),
+        ("{both:", "{pa:", "'pa' is an arm and an ensemble"),
         ("epochs: 1", "epochz: 1", "epochz: Extra inputs are not permitted; did you mean 'epochs'"),
         ("epochs: 1", "epochs: 0", "epochs: Input should be greater than or equal to 1"),
         ("name: level-1", "name: pa", "two arms share a name"),
