@@ -21,7 +21,8 @@ class LabelledImage:
 
     `lesion` groups images that must never be separated. `official` is the cohort's own class and
     `groups` holds what subgroup tables need; neither is ever an input of a model. `person` is the patient's
-    pseudonym within the cohort, where it is known: it groups images and is never an input either.
+    pseudonym within the cohort, where it is known: it groups images and is never an input either. An
+    `overview` shows a region of the body rather than one lesion.
     """
 
     image: str
@@ -34,6 +35,7 @@ class LabelledImage:
     official: str | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
     person: str | None = None
+    overview: bool = False
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,9 @@ def check_no_leak(
 def _mapping(raw: Mapping[str, Any], name: str, kind: type) -> dict[str, Any]:
     found = raw.get(name)
     if not isinstance(found, Mapping) or not all(type(v) is kind for v in found.values()):
-        raise CohortError(f"a split's {name} is a JSON object of {'texts' if kind is str else 'whole numbers'}")
+        raise CohortError(
+            f"a split's {name} is a JSON object of {'texts' if kind is str else 'whole numbers'}"
+        )
     return dict(found)
 
 

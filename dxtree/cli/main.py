@@ -11,14 +11,18 @@ import sys
 import typer
 
 from dxtree.cli import (
+    binary,
     demo,
     diagnose,
     doctor,
     evaluate,
+    experiment,
     fit_fusion,
     models,
     partition,
     plugins,
+    reproduce,
+    split,
     synthesize,
     train,
 )
@@ -36,9 +40,13 @@ app.command("demo")(demo.demo)
 app.command("diagnose")(diagnose.diagnose)
 app.command("partition")(partition.partition)
 app.command("synthesize")(synthesize.synthesize)
+app.command("split")(split.split)
 app.command("train")(train.train)
 app.command("fit-fusion")(fit_fusion.fit_fusion)
 app.command("evaluate")(evaluate.evaluate)
+app.command("experiment")(experiment.experiment)
+app.command("reproduce")(reproduce.reproduce)
+app.command("binary")(binary.binary)
 app.add_typer(plugins.app, name="plugins")
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)

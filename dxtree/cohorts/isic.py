@@ -17,10 +17,11 @@ from core.cohort import LabelledImage
 from core.errors import CohortError, DxtreeError, did_you_mean
 from core.taxonomy import SEPARATOR, Taxonomy
 
+_OVERVIEW = "clinical: overview"
 MODALITIES = {
     "dermoscopic": "dermoscopy",
     "clinical: close-up": "clinical",
-    "clinical: overview": "clinical",
+    _OVERVIEW: "clinical",
 }
 """The archive's `image_type` and the modality that reads it."""
 
@@ -173,6 +174,7 @@ def _read_row(
         official=official or None,
         groups={name: row[c] for name, c in layout.group_columns.items() if row.get(c)},
         person=row.get(_PERSON) or None,
+        overview=row["image_type"] == _OVERVIEW,
     )
 
 

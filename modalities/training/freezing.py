@@ -197,7 +197,7 @@ def _run(lower: nn.Module, pictures: Sequence[FloatImage], config: TrainingConfi
     where = device()
     images = torch.from_numpy(np.stack(pictures)).to(where, memory_format=torch.channels_last)
     with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, enabled=uses_bf16(config)):
-        made: HalfArray = lower(images).float().cpu().numpy().astype(np.float16)
+        made: HalfArray = lower(images).half().cpu().numpy()
     if not np.isfinite(made).all():
         raise TrainingError("frozen: an activation does not fit into float16; choose another layer")
     return made

@@ -93,6 +93,8 @@ class _Run:
         self.preprocessing: Preprocessing = default_preprocessing(config.architecture, config.size)
         self.objective = (data.objective or plain(data.classes, config.label_smoothing)).to(device())
         found, damaged = load_newest(folder)
+        if processes.writes:
+            forget_after(folder / "metrics.jsonl", 0 if found is None else int(found[1]["step"]))
         for name in damaged:
             self._log({"event": "damaged checkpoint passed over", "checkpoint": name})
         fresh = found is None
@@ -273,9 +275,7 @@ class _Run:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.bf16, self.step = bool(state["bf16"]), int(state["step"])
-        self.losses = list(state["losses"])
-        if self.processes.writes:
-            forget_after(self.folder / "metrics.jsonl", self.step)
+        self.losses = list(state.get("losses", ()))
         self._log({"event": "resumed", "step": self.step})
 
     def _log(self, row: dict[str, Any]) -> None:

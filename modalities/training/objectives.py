@@ -74,7 +74,7 @@ def targets_of(partition: Partition, labels: Sequence[str], loss: Loss) -> list[
         if coarse and (owner is None or label in split):
             owner = label
         if owner is None:
-            better = "use preset reference" + ("" if coarse else ", or a loss over the tree")
+            better = "use preset reference" + (", or a loss over the tree" if loss == "cross_entropy" else "")
             raise TrainingError(f"{label!r} lies in no training class; {better}")
         found.append(owner)
     return found

@@ -43,7 +43,7 @@ def read_recipe(name: str | Path) -> dict[str, Any]:
         )
     try:
         fields = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise TrainingError(f"recipe {Path(name).name} is no YAML ({type(error).__name__})") from error
     if not isinstance(fields, dict):
         raise TrainingError(f"recipe {Path(name).name} is a mapping of fields to values")

@@ -36,6 +36,7 @@ from dxtree.cohorts import (
     Layout,
     SyntheticConfig,
     SyntheticLesion,
+    fine_signal_taxonomy,
     make_lesion,
     official_class,
     read_isic,
@@ -621,8 +622,8 @@ def test_the_plugin_offers_cohorts_and_trees_by_name(tmp_path: Path) -> None:
     manager.add(dxtree.cohorts.plugin, "cohorts")
     registry = Registry.of(manager)
     assert [status.cause for status in manager.statuses] == [None]
-    assert registry.cohorts.names() == ("ham10000", "isic", "milk10k", "synthetic")
-    assert registry.taxonomies.names() == ("esteva_2017", "isic_diagnosis", "synthetic")
+    assert registry.cohorts.names() == ("fine_signal", "ham10000", "isic", "milk10k", "synthetic")
+    assert registry.taxonomies.names() == ("esteva_2017", "fine_signal", "isic_diagnosis", "synthetic")
     for name in registry.taxonomies.names():
         assert registry.taxonomies.get(name).load().name == name
     assert registry.cohorts.get("milk10k").official_nodes == MILK10K.official_nodes
@@ -631,8 +632,9 @@ def test_the_plugin_offers_cohorts_and_trees_by_name(tmp_path: Path) -> None:
 
 
 def test_the_malignant_node_of_every_cohort_stands_in_its_tree() -> None:
+    own = {"synthetic": synthetic_taxonomy(), "fine_signal": fine_signal_taxonomy()}
     for spec in dxtree.cohorts.plugin.dxtree_cohorts():
-        taxonomy = synthetic_taxonomy() if spec.name == "synthetic" else tree()
+        taxonomy = own.get(spec.name, tree())
         assert spec.malignant in taxonomy
         assert not [n for owned in spec.official_nodes.values() for n in owned if n not in taxonomy]
 

@@ -44,6 +44,8 @@ class Look:
     crust: float
     """Share of the surface under yellow crust."""
     pattern: Pattern
+    aspect: tuple[float, float] = (0.78, 1.0)
+    """Range of width over length."""
 
 
 @dataclass(frozen=True)

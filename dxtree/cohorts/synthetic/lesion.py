@@ -6,6 +6,7 @@ import io
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal, get_args
 
 from PIL import Image
 
@@ -15,11 +16,15 @@ from dxtree.cohorts.isic import SITES
 from dxtree.cohorts.synthetic.canvas import ByteImage
 from dxtree.cohorts.synthetic.clinical import clinical_view
 from dxtree.cohorts.synthetic.dermoscopy import dermoscopy_view
-from dxtree.cohorts.synthetic.truth import Person, class_of, person_of, traits_of
+from dxtree.cohorts.synthetic.signal import leaf_of, signal_classes, signal_person, signal_traits
+from dxtree.cohorts.synthetic.truth import Person, Traits, class_of, person_of, traits_of
 
 DEFAULT_SIZE = 192
 VIEWS = ("clinical", "dermoscopy")
 """The modalities that a synthetic lesion is seen with."""
+
+FineSignal = Literal["natural", "yes", "no"]
+"""What the fine classes tell beyond the coarse ones: what the invented diagnoses do, all, or nothing."""
 
 _PAINTERS = {"clinical": clinical_view, "dermoscopy": dermoscopy_view}
 _SMALLEST, _LARGEST, _QUALITY = 64, 1024, 90
@@ -27,7 +32,10 @@ _SMALLEST, _LARGEST, _QUALITY = 64, 1024, 90
 
 @dataclass(frozen=True)
 class SyntheticLesion:
-    """One lesion with known truth. `label` is a node of `synthetic_taxonomy()`."""
+    """One lesion with known truth.
+
+    `label` is a node of `synthetic_taxonomy()`, or of `fine_signal_taxonomy()` where that is asked for.
+    """
 
     lesion: str
     label: str
@@ -64,27 +72,41 @@ def make_lesion(
     index: int,
     *,
     size: int = DEFAULT_SIZE,
-    metadata_signal: bool = True,
+    metadata_signal: bool | None = None,
     views: Collection[str] = VIEWS,
+    fine_signal: FineSignal = "natural",
 ) -> SyntheticLesion:
     """The lesion of this index in the cohort of this seed; nothing else decides on it.
 
     `size` is the side of the square pictures, 64 to 1024 pixels. With `metadata_signal` off, age, sex and
     site keep their distribution over the cohort and say nothing about the diagnosis; the pictures stay
-    the same. Two runs give the same bytes on one machine; another version of NumPy or Pillow may round
-    single pixels differently.
+    the same. It is on unless set for a natural cohort, off for the others. `fine_signal`: see
+    `dxtree.cohorts.synthetic.signal`. Two runs give the same bytes on one machine; another version of
+    NumPy or Pillow may round single pixels differently.
 
-    Raises `CohortError` for a negative seed or index, a size out of range or an unknown view.
+    Raises `CohortError` for a negative seed or index, a size out of range, an unknown view or signal.
     """
-    check_options(seed=seed, index=index, size=size, views=views)
-    traits = traits_of(seed, index)
+    check_options(seed=seed, index=index, size=size, views=views, fine_signal=fine_signal)
+    told = fine_signal == "natural" if metadata_signal is None else metadata_signal
+    label, person, traits = _truth(seed, index, fine_signal, metadata_signal=told)
     return SyntheticLesion(
-        lesion=f"SYN_{seed}_{index:06d}",
-        label=class_of(seed, index).label,
-        person=person_of(seed, index, signal=metadata_signal),
+        lesion=f"SYN_{'' if fine_signal == 'natural' else f'{fine_signal}_'}{seed}_{index:06d}",
+        label=label,
+        person=person,
         skin_tone=traits.tone,
         images=MappingProxyType({view: _PAINTERS[view](seed, index, traits, size) for view in views}),
     )
+
+
+def _truth(
+    seed: int, index: int, fine_signal: FineSignal, *, metadata_signal: bool
+) -> tuple[str, Person, Traits]:
+    if fine_signal == "natural":
+        person = person_of(seed, index, signal=metadata_signal)
+        return class_of(seed, index).label, person, traits_of(seed, index)
+    label = signal_classes(fine_signal)[leaf_of(seed, index)].label
+    person = signal_person(seed, index, signal=metadata_signal)
+    return label, person, signal_traits(fine_signal, seed, index)
 
 
 def _jpeg(pixels: ByteImage) -> bytes:
@@ -93,7 +115,9 @@ def _jpeg(pixels: ByteImage) -> bytes:
     return stream.getvalue()
 
 
-def check_options(*, seed: int, index: int, size: int, views: Collection[str]) -> None:
+def check_options(
+    *, seed: int, index: int, size: int, views: Collection[str], fine_signal: str = "natural"
+) -> None:
     """Raises `CohortError` for what no lesion can be made of."""
     if seed < 0 or index < 0:
         raise CohortError("seed and the index of a lesion must be whole numbers >= 0")
@@ -103,3 +127,9 @@ def check_options(*, seed: int, index: int, size: int, views: Collection[str]) -
         if view not in VIEWS:
             near = did_you_mean(view, VIEWS)
             raise CohortError(f"view {view!r} is unknown; there are {', '.join(VIEWS)}{near}")
+    if fine_signal not in get_args(FineSignal):
+        known = get_args(FineSignal)
+        raise CohortError(
+            f"fine_signal {fine_signal!r} is unknown; there are {', '.join(known)}"
+            f"{did_you_mean(fine_signal, known)}"
+        )

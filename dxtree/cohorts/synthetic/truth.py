@@ -7,16 +7,16 @@ switching one part off leaves the others as they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from dxtree.cohorts.synthetic.classes import CLASSES, SITE_TERMS, Look, SyntheticClass
+from dxtree.cohorts.synthetic.classes import CLASSES, SITE_TERMS, Habit, Look, SyntheticClass
 
-PATIENT, LESION, CLINICAL, DERMOSCOPY = range(4)
-"""Streams of random numbers of one lesion."""
+PATIENT, LESION, CLINICAL, DERMOSCOPY, ORDER = range(5)
+"""Streams of random numbers of one lesion; `ORDER` is that of one run of lesions."""
 
 _GOLDEN = (5**0.5 - 1) / 2
 _MISSING_AGE, _MISSING_SEX, _MISSING_SITE = 0.08, 0.06, 0.10
@@ -66,7 +66,11 @@ def person_of(seed: int, index: int, *, signal: bool) -> Person:
     """
     chance = stream(seed, index, PATIENT)
     other = CLASSES[_pick(_WEIGHTS, chance.random())]
-    habit = (class_of(seed, index) if signal else other).habit
+    return person_with((class_of(seed, index) if signal else other).habit, chance)
+
+
+def person_with(habit: Habit, chance: np.random.Generator) -> Person:
+    """One of those whom a diagnosis befalls."""
     age = round(min(max(chance.normal(habit.age_mean, habit.age_deviation), 0.0), 90.0) / 5) * 5
     sex: Literal["female", "male"] = "female" if chance.random() < habit.female else "male"
     site = SITE_TERMS[_pick(habit.sites, chance.random())]
@@ -77,9 +81,14 @@ def person_of(seed: int, index: int, *, signal: bool) -> Person:
 def traits_of(seed: int, index: int) -> Traits:
     """How the lesion came to look: its class's look with the spread of one lesion around it."""
     chance = stream(seed, index, LESION)
-    mean = _look_of(class_of(seed, index), chance)
+    return traits_with(_look_of(class_of(seed, index), chance), chance)
+
+
+def traits_with(mean: Look, chance: np.random.Generator) -> Traits:
+    """One lesion's look around a mean, with an outline and a skin of its own."""
     border = mean.border * chance.lognormal(0.0, 0.30)
-    look = Look(
+    look = replace(
+        mean,
         melanin=mean.melanin * chance.lognormal(0.0, 0.16),
         haem=mean.haem * chance.lognormal(0.0, 0.16),
         border=border,
@@ -87,7 +96,6 @@ def traits_of(seed: int, index: int) -> Traits:
         elevation=max(0.0, mean.elevation + chance.normal(0.0, 0.10)),
         scale=mean.scale * chance.lognormal(0.0, 0.25),
         crust=mean.crust * chance.lognormal(0.0, 0.25),
-        pattern=mean.pattern,
     )
     size = 0.5 * border * chance.rayleigh(1.0, len(HARMONICS)) / HARMONICS**1.1
     turn = chance.uniform(0.0, 2 * np.pi, len(HARMONICS))
@@ -95,7 +103,7 @@ def traits_of(seed: int, index: int) -> Traits:
         look=look,
         tone=_pick(_TONES, chance.random()),
         bend=(size * np.exp(1j * turn)).astype(np.complex64),
-        aspect=float(chance.uniform(0.78, 1.0)),
+        aspect=float(chance.uniform(*mean.aspect)),
         clarity=float(chance.uniform(0.55, 1.0)),
     )
 

@@ -13,7 +13,14 @@ from core.errors import CohortError
 from core.taxonomy import SEPARATOR, Taxonomy
 from dxtree.cohorts.isic import read_isic
 from dxtree.cohorts.synthetic.classes import SYNTHETIC
-from dxtree.cohorts.synthetic.lesion import DEFAULT_SIZE, VIEWS, SyntheticLesion, check_options, make_lesion
+from dxtree.cohorts.synthetic.lesion import (
+    DEFAULT_SIZE,
+    VIEWS,
+    FineSignal,
+    SyntheticLesion,
+    check_options,
+    make_lesion,
+)
 
 _IMAGE_TYPES = {"clinical": "clinical: close-up", "dermoscopy": "dermoscopic"}
 _COLUMNS = (
@@ -27,19 +34,21 @@ class SyntheticConfig:
     """What cohort to make. Lesion i of a seed is the same in every cohort, however many there are.
 
     `lesions` is at least 1, `size` the side of the square pictures, 64 to 1024 pixels. Raises
-    `CohortError` for anything else.
+    `CohortError` for anything else. `fine_signal` and `metadata_signal` mean what they mean to
+    `make_lesion`.
     """
 
     lesions: int = 600
     seed: int = 0
     size: int = DEFAULT_SIZE
-    metadata_signal: bool = True
+    metadata_signal: bool | None = None
     views: tuple[str, ...] = VIEWS
+    fine_signal: FineSignal = "natural"
 
     def __post_init__(self) -> None:
         if self.lesions < 1 or not self.views or len(set(self.views)) != len(self.views):
             raise CohortError("a synthetic cohort needs at least one lesion and one view, each view once")
-        check_options(seed=self.seed, index=0, size=self.size, views=self.views)
+        check_options(seed=self.seed, index=0, size=self.size, views=self.views, fine_signal=self.fine_signal)
 
     def make(self) -> Iterator[SyntheticLesion]:
         """The lesions, one after the other."""
@@ -50,6 +59,7 @@ class SyntheticConfig:
                 size=self.size,
                 metadata_signal=self.metadata_signal,
                 views=self.views,
+                fine_signal=self.fine_signal,
             )
 
 
@@ -87,7 +97,10 @@ def write_synthetic(
 
 
 def read_synthetic(folder: str | Path, taxonomy: Taxonomy) -> list[LabelledImage]:
-    """Reads what `write_synthetic` wrote, as `read_isic` reads any such folder, with the same errors."""
+    """Reads a natural cohort that `write_synthetic` wrote, as `read_isic` reads any, with the same errors.
+
+    The other two are read with the layout `FINE_SIGNAL` over `fine_signal_taxonomy()`.
+    """
     return read_isic(folder, taxonomy, SYNTHETIC)
 
 
