@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from matplotlib.figure import Figure
 
+from dxtree.binary import SCORE_TITLES
 from dxtree.evaluation.intervals import Interval
 from dxtree.experiment.judging import level_yardstick
 from dxtree.experiment.looking import examples, last_features
@@ -91,11 +92,12 @@ def _sweep(plan: Plan, results: Results, modality: str) -> Iterator[tuple[str, D
 def _tasks(results: Results) -> Iterator[tuple[str, Drawn]]:
     for task in results.tasks:
         curve = next(iter(task.curves.values()))
+        curves = {SCORE_TITLES[name]: c for name, c in task.curves.items()}
         readers = [c.reader for c in next(iter(task.readers.values()), ())]
         yield (
             f"task-{task.task.name}",
             Drawn(
-                sensitivity_specificity_figure(task.curves, title=task.task.title, readers=readers),
+                sensitivity_specificity_figure(curves, title=task.task.title, readers=readers),
                 f"Specificity against sensitivity for {task.task.title}; the areas stand in the table",
                 f"{task.task.title}: {curve.positives:,} against {curve.negatives:,} images.",
             ),

@@ -2,7 +2,7 @@
 
 The classes of a level are its nodes and the leaves above it, whatever the arm; an arm's probability of one is
 the sum over its training classes at or below it. A class that an arm cannot read scores nothing, so that its
-images count as wrong; an arm that can read less than half of the images' classes is not judged there.
+images count as wrong; an arm that cannot read the classes of more than a tenth of the images is not judged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dxtree.cohorts.isic import official_class
 from dxtree.experiment.unseen import Unseen
 from plugins.specs import CohortSpec
 
-READABLE = 0.5
+READABLE = 0.9
 """Share of the images whose class an arm must be able to read."""
 
 

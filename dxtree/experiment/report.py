@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from core.diagnosis import RESEARCH_USE
+from dxtree.binary import SCORE_TITLES
 from dxtree.evaluation.intervals import Interval
 from dxtree.experiment.drawing import Drawn, draw
 from dxtree.experiment.plan import Plan
@@ -52,7 +53,7 @@ def print_results(results: Results) -> None:
         console.print(grid)
     for task in results.tasks:
         for score, curve in task.curves.items():
-            console.print(f"{task.task.title}, {score}: n {task.n}, AUC {shown(curve.auc)}")
+            console.print(f"{task.task.title}, {SCORE_TITLES[score]}: n {task.n}, AUC {shown(curve.auc)}")
     for name in results.missing:
         console.print(f"not trained on every fold yet: {name}")
     for note in results.notes:
@@ -153,7 +154,7 @@ def _tasks(results: Results, figures: dict[str, Drawn]) -> list[Section]:
         rows = []
         for score, curve in task.curves.items():
             points = {p.asked: shown(p.specificity) for p in task.points[score] if p.aim == "sensitivity"}
-            rows.append((score, shown(curve.auc), *(points[k] for k in sorted(points))))
+            rows.append((SCORE_TITLES[score], shown(curve.auc), *(points[k] for k in sorted(points))))
         asked = sorted({p.asked for ps in task.points.values() for p in ps if p.aim == "sensitivity"})
         head = ("score", "AUC", *(f"specificity at sensitivity {_short(a)[:3]}" for a in asked))
         caption = f"{task.n:,} images of the two sets; thresholds are chosen on these very images: optimistic"
