@@ -233,9 +233,9 @@ def write(result: TaskResult, readers: Sequence[ReaderPoint], document: dict[str
     """Writes `result.json`, `curve.svg` and `curve.png` into the folder."""
     import json
 
+    from core.files import write_whole
     from dxtree.binary import SCORE_TITLES
     from dxtree.figures import save, sensitivity_specificity_figure
-    from dxtree.figures.style import write_whole
 
     text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
     write_whole(out / "result.json", text.encode("utf-8"))

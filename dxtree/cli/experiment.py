@@ -103,8 +103,8 @@ def _write_split(config: ExperimentConfig, images: Any, out: Path, given: Path |
 
     if (out / "split.json").is_file():
         return
+    from core.files import write_whole
     from dxtree.cli.options import split_of
-    from modalities.training.checkpoint import write_atomically
 
     out.mkdir(parents=True, exist_ok=True)
     found = split_of(
@@ -115,7 +115,7 @@ def _write_split(config: ExperimentConfig, images: Any, out: Path, given: Path |
         seed=config.split.seed,
         quality=config.split.quality_filter,
     )
-    write_atomically(out / "split.json", json.dumps(found.to_dict(), indent=1).encode())
+    write_whole(out / "split.json", json.dumps(found.to_dict(), indent=1).encode())
 
 
 def _train(plan: Plan, weights: str | None, jobs: int, processes: Processes) -> None:

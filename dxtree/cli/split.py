@@ -79,11 +79,13 @@ def _make(
 ) -> None:
     from json import dumps
 
+    from core.files import write_whole
     from dxtree.splitting import guarded_split, summarise
 
     with _progress(len(images)) as progress:
         made, links = guarded_split(images, distance=distance, progress=progress, **shape)
-    _write(out, dumps({**made.to_dict(), "links": [link.to_dict() for link in links]}, indent=1))
+    text = dumps({**made.to_dict(), "links": [link.to_dict() for link in links]}, indent=1)
+    write_whole(out, text.encode())
     summary = summarise(images, made, links, tree)
     if json:
         print_json(summary.to_dict())
@@ -117,21 +119,6 @@ def _progress(total: int) -> Iterator[Progress]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("looking at images", total=total)
         yield lambda done, _: bar.update(task, completed=done)
-
-
-def _write(path: Path, text: str) -> None:
-    """The file is whole or as it was: written beside its place and renamed. Raises `PathRejected`."""
-    from core.errors import PathRejected
-
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(text, "utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise PathRejected(
-            f"{path.name} cannot be written ({type(error).__name__}); name another file"
-        ) from None
 
 
 def _print_summary(summary: Summary) -> None:

@@ -164,10 +164,10 @@ def _plan(
     import json
     from collections import Counter
 
+    from core.files import write_whole
     from core.partition import partition_tree
     from core.split import TRAINING
     from dxtree.fitting import read_cohorts
-    from modalities.training.checkpoint import write_atomically
     from modalities.training.run import Run, read_split
 
     tree = registry.taxonomies.get(taxonomy).load()
@@ -178,7 +178,7 @@ def _plan(
 
         made = split_of(images, given, validation=validation, folds=folds, seed=seed)
         out.mkdir(parents=True, exist_ok=True)
-        write_atomically(out / "split.json", json.dumps(made.to_dict(), indent=1).encode())
+        write_whole(out / "split.json", json.dumps(made.to_dict(), indent=1).encode())
     processes.wait()
     split = read_split(out)
     counts = Counter(i.label for i in split.select(images, TRAINING))

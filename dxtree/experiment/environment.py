@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from core.errors import TrainingError
+from core.files import write_whole
 from dxtree.experiment.config import ExperimentConfig, read_experiment
 from dxtree.experiment.plan import Plan
-from modalities.training.checkpoint import write_atomically
 from modalities.training.machine import device, uses_bf16
 
 PACKAGES = ("dxtree", "torch", "torchvision", "numpy", "pillow", "scikit-learn", "scipy")
@@ -35,9 +35,9 @@ def record(plan: Plan, file: Path, weights: str | None) -> None:
     told = plan.folder / "environment.json"
     if told.is_file() and json.loads(told.read_bytes())["start"] != start:
         raise TrainingError(f"{plan.folder.name} was begun from other starting weights; give the same file")
-    write_atomically(kept, content)
+    write_whole(kept, content)
     if not told.is_file():
-        write_atomically(told, json.dumps(describe(plan, start), indent=1).encode())
+        write_whole(told, json.dumps(describe(plan, start), indent=1).encode())
 
 
 def _check_same(then: ExperimentConfig, now: ExperimentConfig, folder: str) -> None:

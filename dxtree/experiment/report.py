@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from core.diagnosis import RESEARCH_USE
+from core.files import write_whole
 from dxtree.binary import SCORE_TITLES
 from dxtree.evaluation.intervals import Interval
 from dxtree.experiment.drawing import Drawn, draw
 from dxtree.experiment.plan import Plan
 from dxtree.experiment.results import JUDGED, Cell, Results
 from dxtree.figures import Block, Command, FigureBlock, Section, Table, Text, save, write_report
-from modalities.training.checkpoint import write_atomically
 
 MARKS = {"better": "▲", "worse": "▼", "no difference": "=", "undefined": "?"}
 LEGEND = "▲ better, ▼ worse than the reference; = the interval holds 0"
@@ -25,7 +25,7 @@ HEAD = ("arm", "classes", "accuracy", "balanced acc.", "even prior")
 def write_results(plan: Plan, results: Results) -> None:
     """Writes results.json, figures/ and report.html into the experiment's folder."""
     content = json.dumps(results.to_dict(), ensure_ascii=False, indent=1, allow_nan=False)
-    write_atomically(plan.folder / "results.json", content.encode())
+    write_whole(plan.folder / "results.json", content.encode())
     figures = draw(plan, results)
     (plan.folder / "figures").mkdir(exist_ok=True)
     for name, one in figures.items():

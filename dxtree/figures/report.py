@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 
 from core.diagnosis import RESEARCH_USE
 from core.errors import ContractError
-from dxtree.figures.style import png, svg, write_whole
+from core.files import write_whole
+from dxtree.figures.style import png, svg
 
 _MEDIA = {"svg": "image/svg+xml", "png": "image/png"}
 

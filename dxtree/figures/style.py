@@ -6,7 +6,6 @@ in matplotlib's settings. Widths are those of print: a figure is `WIDTH` centime
 
 from __future__ import annotations
 
-import errno
 import io
 import textwrap
 from collections.abc import Callable
@@ -19,7 +18,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from core.errors import ContractError, OutOfSpace, PathRejected
+from core.errors import ContractError
+from core.files import write_whole
 from dxtree.evaluation import Interval
 
 WIDTH, WIDE = 8.0, 17.0
@@ -132,21 +132,6 @@ def save(figure: Figure, path: str | Path) -> None:
     if target.suffix not in kinds:
         raise ContractError(f"a figure is written as .svg or .png, not {target.suffix!r}; name such a file")
     write_whole(target, kinds[target.suffix](figure))
-
-
-def write_whole(target: Path, content: bytes) -> None:
-    """Writes beside the place and renames. Errors are those of `save`."""
-    partial = target.with_name(target.name + ".partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(target)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        if error.errno == errno.ENOSPC:
-            raise OutOfSpace(f"the disk is full: {target.name} was not written; free some space") from None
-        raise PathRejected(
-            f"{target.name} cannot be written ({type(error).__name__}); name another file"
-        ) from None
 
 
 def stated(found: Interval, places: int = 2) -> str:

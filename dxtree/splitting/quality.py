@@ -22,7 +22,7 @@ SIDE = 224
 TILE, MARGIN = 16, 16
 ROUNDING = 0.06
 """Energy, grey levels squared, that rounding and JPEG put into the finest detail of the smoothest picture."""
-LEAST_SHARPNESS = {"dermoscopy": 0.52}
+LEAST_SHARPNESS = {"dermoscopy": 0.48}
 OTHER_LEAST_SHARPNESS = 0.75
 """Photographs in which less fine detail is left. Through the dermatoscope sharp skin is smoother."""
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)

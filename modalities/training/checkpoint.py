@@ -6,10 +6,8 @@ beside its place, flushed to the disk and renamed, so that it is whole or absent
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -21,9 +19,9 @@ import torch
 from safetensors.torch import load, save
 
 from core.errors import OutOfSpace, RunLocked
+from core.files import FULL, sync_folder, write_whole
 
 KEEP = 2
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]
 """Tensors and state."""
@@ -63,26 +61,9 @@ def watching_space(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise OutOfSpace(f"the disk is full; {name} was not written, what was saved is whole") from error
         raise
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """The file holds all of `content` or what it held before. Raises `OutOfSpace` on a full disk."""
-    # Several processes may write the same file, each its own copy first.
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with watching_space(path.name):
-        try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-            _sync_folder(path.parent)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
@@ -101,11 +82,11 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, torch.Tensor], s
     with watching_space(final.name):
         try:
             partial.mkdir(parents=True)
-            write_atomically(partial / "tensors.safetensors", content)
-            write_atomically(partial / "state.json", json.dumps(document).encode())
+            write_whole(partial / "tensors.safetensors", content)
+            write_whole(partial / "state.json", json.dumps(document).encode())
             shutil.rmtree(final, ignore_errors=True)
             partial.rename(final)
-            _sync_folder(folder)
+            sync_folder(folder)
         except (OSError, OutOfSpace):
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -139,13 +120,3 @@ def _digest(content: bytes, state: Mapping[str, Any]) -> str:
     found = hashlib.sha256(content)
     found.update(json.dumps(state, sort_keys=True).encode())
     return found.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    if sys.platform == "win32":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

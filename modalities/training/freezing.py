@@ -17,9 +17,10 @@ from torch import fx, nn
 
 from core.cohort import LabelledImage
 from core.errors import RunLocked, TrainingError, did_you_mean
+from core.files import write_whole
 from modalities.cnn.preprocess import FloatImage, Preprocessing
 from modalities.training.augmentation import augment
-from modalities.training.checkpoint import locked, watching_space, write_atomically
+from modalities.training.checkpoint import locked, watching_space
 from modalities.training.config import TrainingConfig
 from modalities.training.data import read_all
 from modalities.training.machine import device, uses_bf16
@@ -190,7 +191,7 @@ def _fill(
             progress(block.stop, len(read))
     for file in files.values():
         file.flush()
-    write_atomically(place / "images.json", json.dumps([[i.cohort, i.image] for i in read]).encode())
+    write_whole(place / "images.json", json.dumps([[i.cohort, i.image] for i in read]).encode())
 
 
 def _run(lower: nn.Module, pictures: Sequence[FloatImage], config: TrainingConfig) -> HalfArray:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modalities.training.checkpoint import watching_space, write_atomically
+from core.files import write_whole
+from modalities.training.checkpoint import watching_space
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
@@ -19,7 +20,7 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
 def forget_after(path: Path, step: int) -> None:
     """Drops the epochs that ended after a step, which the run will tell of again, and a line cut short."""
     kept = [row for row in read(path) if "epoch" not in row or int(row["step"]) <= step]
-    write_atomically(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
 
 
 def read(path: Path) -> list[dict[str, Any]]:

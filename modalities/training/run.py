@@ -23,13 +23,13 @@ from torch import nn
 
 from core.cohort import LabelledImage
 from core.errors import TrainingError
+from core.files import write_whole
 from core.partition import Partition
 from core.split import TRAINING, VALIDATION, Split, check_no_leak
 from core.taxonomy import Taxonomy
 from modalities.cnn.preprocess import ByteImage, Preprocessing, default_preprocessing
 from modalities.cnn.torch_net import build, load_state, prepare_input
 from modalities.training.answering import predict, predict_frozen
-from modalities.training.checkpoint import write_atomically
 from modalities.training.config import TrainingConfig
 from modalities.training.data import draw_weights, prior_of, read_all
 from modalities.training.evidence import evidence_csv
@@ -136,7 +136,7 @@ class Run:
             preprocessing = self.test_preprocessing()
             pixels, read, _ = read_all(self.evidence_images(target), preprocessing.resize)
             rows = predict(net, pixels, preprocessing, turns=turns)
-            write_atomically(path, evidence_csv(read, rows, self.partition.ids))
+            write_whole(path, evidence_csv(read, rows, self.partition.ids))
         return path
 
     def _evidence_path(self, target: str) -> Path:
@@ -192,11 +192,11 @@ class Run:
             "prior": dict(zip(self.partition.ids, self._prior(data), strict=True)),
         }
         if processes.writes:
-            write_atomically(folder / "data.json", json.dumps(document, indent=1).encode())
+            write_whole(folder / "data.json", json.dumps(document, indent=1).encode())
         net = fit(data, self.config, weights, folder, report, processes)
         if processes.writes:
             state = {k: v.contiguous() for k, v in net.state_dict().items()}
-            write_atomically(folder / WEIGHTS, save(state))
+            write_whole(folder / WEIGHTS, save(state))
         return net
 
     def _training_set(self, target: str, frozen: Activations | None) -> tuple[TrainingSet, list[str]]:
@@ -231,9 +231,7 @@ class Run:
         """The prior that the net's probabilities carry; the share of coarse labels goes to what they hold."""
         if data.objective is None:
             return prior_of(data.targets, data.weights, data.classes)
-        members = data.objective.nodes.any(1).numpy().astype(np.float64)
-        if self.config.loss == "hierarchical":
-            members[: data.classes] = np.eye(data.classes)
+        members = data.objective.nodes.all(1).numpy().astype(np.float64)
         return prior_of(data.targets, data.weights, data.classes, members[data.classes :])
 
     def draw(self, images: Sequence[LabelledImage]) -> npt.NDArray[np.float64]:
@@ -264,8 +262,8 @@ class Run:
                 f"{self.folder.name} holds a run of other data or another configuration; "
                 "choose another folder"
             )
-        write_atomically(path, content)
-        write_atomically(self.folder / "split.json", json.dumps(self.split.to_dict(), indent=1).encode())
+        write_whole(path, content)
+        write_whole(self.folder / "split.json", json.dumps(self.split.to_dict(), indent=1).encode())
 
     def _write_evidence(self, target: str, net: nn.Module, frozen: Activations | None) -> None:
         images = self.evidence_images(target)
@@ -278,7 +276,7 @@ class Run:
         else:
             read = [i for i in images if (i.cohort, i.image) in frozen.row]
             rows = predict_frozen(net, str(self.config.frozen), frozen.test[frozen.rows(read)])
-        write_atomically(self._evidence_path(target), evidence_csv(read, rows, self.partition.ids))
+        write_whole(self._evidence_path(target), evidence_csv(read, rows, self.partition.ids))
 
 
 def read_data(folder: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import nn
 
 from core.cohort import LabelledImage
 from core.errors import LeakageError, TrainingError
-from core.split import VALIDATION, Split
+from core.split import TRAINING, VALIDATION, Split
 from modalities.cnn.preprocess import ByteImage, default_preprocessing
 from modalities.cnn.torch_net import build, prepare_input, start
 from modalities.training.config import TrainingConfig
@@ -43,7 +43,8 @@ def weights_of(
     """
     if split is None or weights is None:
         return weights
-    seen = sorted({i.lesion for i in held if target_of(split, i) != target})
+    trained = (i for i in held if split.part_of(i) == TRAINING and target_of(split, i) != target)
+    seen = sorted({i.lesion for i in trained})
     if seen:
         raise LeakageError(
             f"{len(seen)} lesions that {target} gives evidence for trained the same target of "

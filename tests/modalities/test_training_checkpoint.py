@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 import torch
 
-from core.errors import OutOfSpace, RunLocked
+from core.errors import OutOfSpace, PathRejected, RunLocked
 from modalities.training.checkpoint import (
     checkpoints,
     load_newest,
     locked,
     save_checkpoint,
     watching_space,
-    write_atomically,
+    write_whole,
 )
 
 STATE = {"fingerprint": "f" * 64, "bf16": False, "config": {"learning_rate": 1e-3, "seed": 0}}
@@ -159,7 +159,7 @@ def test_a_checkpoint_of_the_first_runs_is_still_read(tmp_path: Path) -> None:
 def test_a_file_holds_its_old_content_where_the_new_does_not_fit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_atomically(tmp_path / "a.json", b"old")
+    write_whole(tmp_path / "a.json", b"old")
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -167,17 +167,17 @@ def test_a_file_holds_its_old_content_where_the_new_does_not_fit(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(OutOfSpace, match=r"the disk is full; a\.json was not written"):
-            write_atomically(tmp_path / "a.json", b"new")
+            write_whole(tmp_path / "a.json", b"new")
     assert (tmp_path / "a.json").read_bytes() == b"old"
     assert names(tmp_path) == ["a.json"]
-    write_atomically(tmp_path / "a.json", b"new")
+    write_whole(tmp_path / "a.json", b"new")
     assert (tmp_path / "a.json").read_bytes() == b"new"
 
 
 def test_a_file_that_was_not_yet_renamed_when_the_process_died_holds_its_old_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_atomically(tmp_path / "a.json", b"old")
+    write_whole(tmp_path / "a.json", b"old")
 
     def dies(*_: object) -> None:
         raise SystemExit(9)
@@ -185,9 +185,9 @@ def test_a_file_that_was_not_yet_renamed_when_the_process_died_holds_its_old_con
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", dies)
         with pytest.raises(SystemExit):
-            write_atomically(tmp_path / "a.json", b"new")
+            write_whole(tmp_path / "a.json", b"new")
     assert (tmp_path / "a.json").read_bytes() == b"old"
-    write_atomically(tmp_path / "a.json", b"new")
+    write_whole(tmp_path / "a.json", b"new")
     assert (tmp_path / "a.json").read_bytes() == b"new"
 
 
@@ -198,9 +198,9 @@ def test_a_full_disk_a_quota_and_a_limit_end_with_code_4(number: int) -> None:
     assert caught.value.exit_code == 4
 
 
-def test_another_fault_of_the_disk_passes_as_it_is(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        write_atomically(tmp_path / "absent" / "a.json", b"x")
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PathRejected, match=r"a\.json cannot be written \(FileNotFoundError\)"):
+        write_whole(tmp_path / "absent" / "a.json", b"x")
 
 
 @pytest.mark.parametrize("call", ["mkdir", "rename"])
@@ -224,7 +224,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import torch
-from core.errors import OutOfSpace
+from core.errors import OutOfSpace, PathRejected
 from modalities.training.checkpoint import save_checkpoint
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
