@@ -199,12 +199,13 @@ def test_components_are_stratified_by_the_label_of_most_images():
     """One hundred components of two lesions: the larger lesion says which label they count for."""
     images = []
     for k in range(100):
-        label = "a" if k < 50 else "b"
-        images += [image(f"x{k}.{n}", f"X{k}", label) for n in range(2)] + [image(f"y{k}", f"Y{k}", "0")]
+        images += [image(f"x{k}.{n}", f"X{k}", f"label {k // 10}") for n in range(2)] + [
+            image(f"y{k}", f"Y{k}", "0")
+        ]
     split = split_by_component(images, [(f"Y{k}", f"X{k}") for k in range(100)], validation=0.2, folds=2)
     held = [lesion for lesion, part in split.part.items() if part == VALIDATION]
     assert Counter(x[0] for x in held) == {"X": 20, "Y": 20}
-    assert sum(int(x[1:]) < 50 for x in held if x[0] == "X") == 10
+    assert Counter(int(x[1:]) // 10 for x in held if x[0] == "X") == dict.fromkeys(range(10), 2)
 
 
 def test_a_link_to_a_lesion_without_images_is_refused_and_named():

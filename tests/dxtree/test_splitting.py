@@ -161,13 +161,14 @@ def test_one_image_id_under_two_lesions_links_them() -> None:
 
 def test_equal_bytes_and_near_hashes_link_lesions_but_never_a_lesion_with_itself() -> None:
     one, other = (1, 2, 3, 4), (1, 2, 3, 4 ^ 0b111)
-    images = [labelled(f"i{k}", lesion) for k, lesion in enumerate(["L1", "L2", "L3", "L1", "L4"])]
+    images = [labelled(f"i{k}", lesion) for k, lesion in enumerate(["L1", "L2", "L3", "L1", "L4", "L4"])]
     looks = [
         Look("a", one),
         Look("a", one),
         Look("b", other),
         Look("c", one),
         Look("d", (~1 % 2**64, 2, 3, 4)),
+        Look("e", (~1 % 2**64, 2, 3, 4)),
     ]
     found = find_links(images, looks)
     assert [(x.kind, x.first, x.second, x.distance) for x in found] == [
@@ -282,6 +283,13 @@ def spot(diameter: float, side: int = 448, x: float = 0.5) -> np.ndarray:
 def test_the_diameter_of_a_spot_is_measured(diameter: float) -> None:
     assert spot_diameter(spot(diameter)) == pytest.approx(diameter, rel=0.25)
     assert spot_diameter(spot(diameter, side=900)) == pytest.approx(diameter, rel=0.25)
+
+
+def test_only_the_central_square_of_a_wide_picture_is_measured() -> None:
+    border = np.full((448, 300, 3), (90, 50, 40), np.uint8)
+    wide = np.hstack([border, spot(0.2), border])
+    assert spot_diameter(wide) == pytest.approx(0.2, rel=0.25)
+    assert sharpness(np.hstack([border, textured(448), border])) == pytest.approx(sharpness(textured(448)))
 
 
 def test_a_small_lesion_is_far_away_but_not_under_the_dermatoscope() -> None:
