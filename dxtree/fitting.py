@@ -6,19 +6,17 @@ A fuser is never fitted on evidence of images that the net was trained on.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from core.cohort import LabelledImage, Lesion, lesions
-from core.errors import CohortError, TrainingError
+from core.cohort import Lesion, lesions
+from core.errors import TrainingError
 from core.partition import Partition
 from core.pipeline import mean
 from core.probabilities import LeafProbabilities
 from core.protocols import Evidence
 from core.split import Split
-from core.taxonomy import Taxonomy
 from fusion.training import fit_fuser
 from modalities.training.evidence import read_evidence
 from modalities.training.run import Run, read_data
@@ -26,18 +24,6 @@ from plugins.registry import Registry, guarded
 from plugins.specs import FusionCase
 
 ByImage = dict[tuple[str, str], dict[str, tuple[LeafProbabilities, LeafProbabilities]]]
-
-
-def read_cohorts(registry: Registry, given: Iterable[str], taxonomy: Taxonomy) -> list[LabelledImage]:
-    """Reads cohorts given as ``NAME=FOLDER``. Raises `CohortError` for another form."""
-    images: list[LabelledImage] = []
-    for text in given:
-        name, separator, folder = text.partition("=")
-        if not separator or not folder:
-            raise CohortError(f"a cohort is given as NAME=FOLDER, not {text!r}")
-        spec = registry.cohorts.get(name)
-        images += guarded(f"cohort {name!r}", partial(spec.read, Path(folder), taxonomy))
-    return images
 
 
 def out_of_fold_evidence(runs: Sequence[Run], temperatures: Mapping[str, float]) -> list[FusionCase]:

@@ -82,8 +82,8 @@ def prepare(
     processes: Processes,
 ) -> Plan:
     """Reads the cohorts, makes or reads the split, and plans every net."""
+    from dxtree.cohorts.reading import read_cohorts
     from dxtree.experiment.plan import make_plan
-    from dxtree.fitting import read_cohorts
 
     tree = registry.taxonomies.get(config.taxonomy).load()
     images = read_cohorts(registry, [f"{name}={data / name}" for name in config.cohorts], tree)

@@ -35,7 +35,8 @@ def fit_fusion(
     """Fit fusers on out-of-fold evidence of training runs and write a model set."""
     from core.errors import TrainingError
     from core.manifest import read_bundle
-    from dxtree.fitting import fit_fusers, out_of_fold_evidence, read_cohorts
+    from dxtree.cohorts.reading import read_cohorts
+    from dxtree.fitting import fit_fusers, out_of_fold_evidence
     from modalities.training.run import open_run
     from plugins.model_set import MODALITY_MANIFEST, write_model_set
 

@@ -52,12 +52,8 @@ def split(
         existing(out.parent, "the folder of --out")
     if check is not None:
         existing(check, "the split to check")
-    from core.errors import MissingExtra
+    from dxtree.cohorts.reading import read_cohorts
 
-    try:
-        from dxtree.fitting import read_cohorts
-    except ImportError as error:
-        raise MissingExtra("splitting", "train") from error
     registry = registry_of(plugin)
     tree = registry.taxonomies.get(taxonomy).load()
     images = read_cohorts(registry, cohort, tree)

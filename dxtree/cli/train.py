@@ -167,7 +167,7 @@ def _plan(
     from core.files import write_whole
     from core.partition import partition_tree
     from core.split import TRAINING
-    from dxtree.fitting import read_cohorts
+    from dxtree.cohorts.reading import read_cohorts
     from modalities.training.run import Run, read_split
 
     tree = registry.taxonomies.get(taxonomy).load()

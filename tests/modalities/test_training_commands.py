@@ -13,7 +13,8 @@ import pytest
 
 from core.split import VALIDATION
 from dxtree.cli.main import run as command_line
-from dxtree.fitting import out_of_fold_evidence, read_cohorts
+from dxtree.cohorts.reading import read_cohorts
+from dxtree.fitting import out_of_fold_evidence
 from modalities.training import loop
 from modalities.training.checkpoint import locked
 from modalities.training.run import open_run, read_split
