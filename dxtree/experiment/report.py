@@ -156,7 +156,7 @@ def _tasks(results: Results, figures: dict[str, Drawn]) -> list[Section]:
             points = {p.asked: shown(p.specificity) for p in task.points[score] if p.aim == "sensitivity"}
             rows.append((SCORE_TITLES[score], shown(curve.auc), *(points[k] for k in sorted(points))))
         asked = sorted({p.asked for ps in task.points.values() for p in ps if p.aim == "sensitivity"})
-        head = ("score", "AUC", *(f"specificity at sensitivity {_short(a)[:3]}" for a in asked))
+        head = ("score", "AUC", *(f"spec. at sens. {_short(a)[:3]}" for a in asked))
         caption = f"{task.n:,} images of the two sets; thresholds are chosen on these very images: optimistic"
         blocks: list[Block] = [Table(caption, head, tuple(rows))]
         blocks += [_block(one) for name, one in figures.items() if name == f"task-{task.task.name}"]

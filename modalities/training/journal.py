@@ -19,6 +19,8 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
 
 def forget_after(path: Path, step: int) -> None:
     """Drops the epochs that ended after a step, which the run will tell of again, and a line cut short."""
+    if not path.is_file():
+        return
     kept = [row for row in read(path) if "epoch" not in row or int(row["step"]) <= step]
     write_whole(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed, nn
@@ -52,7 +53,10 @@ def join() -> Processes:
         return ALONE
     if not distributed.is_initialized():
         try:
-            distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            # Others wait while process 0 alone computes activations or evidence, which may take hours.
+            distributed.init_process_group(
+                "nccl" if torch.cuda.is_available() else "gloo", timeout=timedelta(days=2)
+            )
         except (RuntimeError, ValueError) as error:
             raise TrainingError(f"the processes of torchrun did not meet ({type(error).__name__})") from error
     if torch.cuda.is_available():

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from core.counts import read_counts
 from core.errors import PartitionError, UnknownNode
-from core.partition import Partition, partition_tree
+from core.partition import Partition, partition_at_level, partition_tree
 from core.taxonomy import Taxonomy
 
 few = settings(max_examples=150, deadline=None)
 sizes = st.integers(1, 30)
 PRESETS = ("published", "reference")
+ALL = (*PRESETS, "coarse_labels")
 
 # Computed from public counts: maximum -> published classes, published images lost, reference classes.
 GOLDEN = {
@@ -198,7 +199,7 @@ def test_what_the_published_preset_reports_lost_is_what_its_classes_lack(counted
 
 
 @few
-@given(data=st.data(), max_size=sizes, preset=st.sampled_from(PRESETS))
+@given(data=st.data(), max_size=sizes, preset=st.sampled_from(ALL))
 def test_classes_are_disjoint_and_hold_the_images_that_class_of_sends_to_them(
     counted_trees, data, max_size, preset
 ):
@@ -212,13 +213,13 @@ def test_classes_are_disjoint_and_hold_the_images_that_class_of_sends_to_them(
         inside = [c.id for c, cell in zip(found.classes, cells, strict=True) if node in cell]
         assert found.class_of(node) == (inside[0] if inside else None)
         if counts.get(node):
-            assert (found.class_of(node) is None) == (node in found.report.lost)
+            assert (found.class_of(node) is None) == (node in {**found.report.lost, **found.report.coarse})
     for c in found.classes:
         assert c.images == sum(k for n, k in counts.items() if found.class_of(n) == c.id)
 
 
 @few
-@given(data=st.data(), max_size=sizes, preset=st.sampled_from(PRESETS))
+@given(data=st.data(), max_size=sizes, preset=st.sampled_from(ALL))
 def test_untrained_are_the_topmost_nodes_without_an_image(counted_trees, data, max_size, preset):
     taxonomy, counts = data.draw(counted_trees)
     found = partition_tree(taxonomy, counts, max_size=max_size, preset=preset)
@@ -242,7 +243,7 @@ def test_the_order_of_siblings_does_not_change_the_classes(counted_trees, data, 
 
 
 @few
-@given(data=st.data(), max_size=sizes, preset=st.sampled_from(PRESETS))
+@given(data=st.data(), max_size=sizes, preset=st.sampled_from(ALL))
 def test_an_array_of_counts_gives_what_a_mapping_gives(counted_trees, data, max_size, preset):
     taxonomy, counts = data.draw(counted_trees)
     array = np.array([counts.get(n, 0) for n in taxonomy], data.draw(st.sampled_from(["i8", "u4", "i2"])))
@@ -250,6 +251,152 @@ def test_an_array_of_counts_gives_what_a_mapping_gives(counted_trees, data, max_
     one, other = (partition_tree(taxonomy, c, max_size=max_size, preset=preset) for c in (counts, array))
     assert (one.classes, one.report, one.untrained) == (other.classes, other.report, other.untrained)
     assert (array == before).all()
+
+
+# --- coarse labels -------------------------------------------------------------------------------------
+
+
+def test_images_of_a_split_node_are_coarse_labels_and_no_class(tree):
+    counts = {"r": 1, "a": 7, "a1": 3, "a2": 2, "c": 4}
+    found = partition_tree(tree, counts, max_size=5, preset="coarse_labels")
+    assert found.ids == ("a1", "a2", "c")
+    assert not any(c.residual for c in found.classes)
+    assert found.report.coarse == {"r": 1, "a": 7}
+    assert (found.report.lost, found.report.lost_images, found.report.total_images) == ({}, 0, 17)
+    assert (found.class_of("r"), found.class_of("a")) == (None, None)
+    assert (found.class_of("a1"), found.class_of("c1")) == ("a1", "c")
+    assert found.report.oversize == {}
+
+
+def test_a_split_node_below_which_nothing_has_an_image_is_kept_whole(tree):
+    """A node above a coarse one, too: its only class is further down."""
+    found = partition_tree(tree, {"a": 7, "b": 9, "r": 2}, max_size=5, preset="coarse_labels")
+    assert found.ids == ("a", "b")
+    assert [(c.residual, c.images) for c in found.classes] == [(False, 7), (False, 9)]
+    assert found.report.coarse == {"r": 2}
+    assert found.report.oversize == {"a": 7, "b": 9}
+    assert found.class_of("a") == found.class_of("a1") == "a"
+    assert found.untrained == ("a1", "a2", "c")
+    alone = partition_tree(tree, {"r": 9}, max_size=5, preset="coarse_labels")
+    assert (alone.ids, alone.report.coarse, alone.class_of("c1")) == (("r",), {}, "r")
+
+
+@few
+@given(data=st.data(), max_size=sizes)
+def test_coarse_labels_and_classes_hold_every_image_once(counted_trees, data, max_size):
+    taxonomy, counts = data.draw(counted_trees)
+    found = partition_tree(taxonomy, counts, max_size=max_size, preset="coarse_labels")
+    coarse = found.report.coarse
+    assert sum(c.images for c in found.classes) + sum(coarse.values()) == sum(counts.values())
+    assert coarse == {n: counts[n] for n in coarse}
+    assert not any(c.residual for c in found.classes)
+    assert (found.report.lost_images, found.report.lost) == (0, {})
+    for node in coarse:
+        assert found.class_of(node) is None
+        assert any(c.node != node and taxonomy.covers(node, c.node) for c in found.classes)
+    labelled = [n for n, images in counts.items() if images and n not in coarse]
+    assert all(found.class_of(n) is not None for n in labelled)
+
+
+@few
+@given(data=st.data(), max_size=sizes)
+def test_beside_residuals_coarse_labels_leave_the_classes_of_the_reference(counted_trees, data, max_size):
+    taxonomy, counts = data.draw(counted_trees)
+    coarse, reference = (
+        partition_tree(taxonomy, counts, max_size=max_size, preset=p) for p in ("coarse_labels", "reference")
+    )
+    residual = {c.node: c.images for c in reference.classes if c.residual}
+    whole = {c.node: c.images for c in reference.classes if not c.residual}
+    kept = {n: images for n, images in residual.items() if n not in coarse.report.coarse}
+    assert {c.node: c.images for c in coarse.classes} == whole | kept
+    assert coarse.report.coarse == {n: images for n, images in residual.items() if n not in kept}
+
+
+# --- the nodes of one level ---------------------------------------------------------------------------
+
+
+DEEP = Taxonomy(
+    "deep",
+    {
+        "r": None,
+        "a": "r",
+        "a1": "a",
+        "a1x": "a1",
+        "a1y": "a1",
+        "a2": "a",
+        "b": "r",
+        "c": "r",
+        "c1": "c",
+        "d": "r",
+        "d1": "d",
+    },
+)
+DEEP_COUNTS = {"r": 1, "a": 2, "a1": 3, "a1x": 4, "a1y": 5, "a2": 6, "b": 7, "c1": 8, "d": 9}
+LEVELS = {
+    1: {"r~": 1, "a": 20, "b": 7, "c": 8, "d": 9},
+    2: {"r~": 1, "a~": 2, "a1": 12, "a2": 6, "b": 7, "c1": 8, "d~": 9},
+    3: {"r~": 1, "a~": 2, "a1~": 3, "a1x": 4, "a1y": 5, "a2": 6, "b": 7, "c1": 8, "d~": 9},
+}
+
+
+@pytest.mark.parametrize("level", [1, 2, 3, 4, 99])
+def test_the_nodes_of_a_level_are_the_classes_with_leaves_above_it_and_residuals(level):
+    found = partition_at_level(DEEP, DEEP_COUNTS, level)
+    assert {c.id: c.images for c in found.classes} == LEVELS[min(level, 3)]
+    assert (found.report.preset, found.report.total_images) == (f"level {level}", 45)
+    assert (found.report.lost, found.report.oversize, found.report.coarse) == ({}, {}, {})
+    assert found.untrained == ("d1",)
+
+
+def test_a_level_whose_tree_has_no_image_above_it_has_its_nodes_alone(tree):
+    assert partition_at_level(tree, {"a1": 3, "a2": 1, "b": 2, "c": 9}, 1).ids == ("a", "b", "c")
+    assert partition_at_level(tree, {"a1": 3, "b": 2, "c1": 9}, 2).ids == ("a1", "b", "c1")
+    assert partition_at_level(tree, {}, 1).ids == ()
+
+
+@pytest.mark.parametrize("level", [0, -1, True, 1.0, "1", None])
+def test_a_level_is_a_whole_number_from_1_on(tree, level):
+    with pytest.raises(PartitionError, match=r"level is .*; a whole number >= 1 is needed"):
+        partition_at_level(tree, {"a": 1}, level)
+
+
+def test_counts_of_a_level_are_checked_like_others(tree):
+    with pytest.raises(PartitionError, match="images at 'b'"):
+        partition_at_level(tree, {"b": -1}, 1)
+    with pytest.raises(UnknownNode, match="'zz'"):
+        partition_at_level(tree, {"zz": 1}, 1)
+
+
+@few
+@given(data=st.data(), level=st.integers(1, 8))
+def test_at_any_level_every_labelled_node_has_the_class_of_its_ancestor_there(counted_trees, data, level):
+    taxonomy, counts = data.draw(counted_trees)
+    found = partition_at_level(taxonomy, counts, level)
+    assert sum(c.images for c in found.classes) == sum(counts.values())
+    assert (found.report.lost_images, found.report.lost) == (0, {})
+    for node, images in counts.items():
+        if not images:
+            continue
+        path = taxonomy.path(node)
+        deep = len(path) > level
+        own = node if not taxonomy.children(node) else f"{node}~"
+        assert found.class_of(node) == (path[level] if deep else own)
+    array = np.array([counts.get(n, 0) for n in taxonomy])
+    assert partition_at_level(taxonomy, array, level) == found
+
+
+@few
+@given(data=st.data(), size=sizes, level=st.integers(1, 6))
+def test_partitions_of_every_kind_survive_json(counted_trees, data, size, level):
+    taxonomy, counts = data.draw(counted_trees)
+    made = [partition_tree(taxonomy, counts, max_size=size, preset=p) for p in ALL]
+    for found in [*made, partition_at_level(taxonomy, counts, level)]:
+        if not found.classes:
+            continue
+        again = Partition.from_dict(taxonomy, json.loads(json.dumps(found.to_dict(), allow_nan=False)))
+        assert again == found
+        assert again.report.coarse == found.report.coarse
+        assert all(again.class_of(n) == found.class_of(n) for n in taxonomy)
 
 
 # --- asking a partition -------------------------------------------------------------------------------

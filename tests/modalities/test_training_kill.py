@@ -15,6 +15,7 @@ import pytest
 from core.partition import Partition
 from core.split import split_by_component
 from modalities.training.config import TrainingConfig
+from modalities.training.journal import read
 from modalities.training.run import Run
 
 CONFIG = TrainingConfig(
@@ -72,35 +73,62 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+def epochs(run: Run) -> dict[str, list[tuple[int, int, float]]]:
+    """Of each target: step, number and mean loss of every epoch that its log tells of, in its order."""
+    logs = {target: read(run.folder / target / "metrics.jsonl") for target in run.targets()}
+    return {t: [(r["step"], r["epoch"], r["loss"]) for r in rows if "epoch" in r] for t, rows in logs.items()}
+
+
 @pytest.fixture
-def runs(tmp_path: Path, cells: Partition, lesions: Callable[..., Any]) -> Callable[[str], Run]:
+def runs(tmp_path: Path, cells: Partition, lesions: Callable[..., Any]) -> Callable[..., Run]:
     images = tuple(lesions(6, side=64))
     split = split_by_component(images, validation=0.2, folds=2)
-    return lambda name: Run(tmp_path / name, CONFIG, cells, split, images)
+
+    def make(name: str, **changed: Any) -> Run:
+        config = TrainingConfig.model_validate({**CONFIG.model_dump(), **changed})
+        return Run(tmp_path / name, config, cells, split, images)
+
+    return make
 
 
-def killed_and_whole(runs: Callable[[str], Run], seed: int, kills: int) -> None:
-    whole = runs("whole")
+def killed_and_whole(runs: Callable[..., Run], seed: int, kills: int, **changed: Any) -> None:
+    whole = runs("whole", **changed)
     assert train(whole, None) == "done"
-    wanted = contents(whole.folder)
+    wanted, told = contents(whole.folder), epochs(whole)
     assert len(wanted) == 11
+    assert all([epoch for _, epoch, _ in rows] == [0, 1] for rows in told.values())
     chance, died, round_ = random.Random(seed), 0, 0
     while died < kills:
-        victim = runs(f"victim-{round_}")
+        victim = runs(f"victim-{round_}", **changed)
         while died < kills and train(victim, chance) == "killed":
             died += 1
         assert train(victim, None) == "done"
         assert contents(victim.folder) == wanted
+        assert epochs(victim) == told
         assert not list(victim.folder.rglob(".step-*"))
         round_ += 1
 
 
 @pytest.mark.parametrize("seed", [1])
-def test_killed_five_times_it_leaves_the_same_bytes(seed: int, runs: Callable[[str], Run]) -> None:
+def test_killed_five_times_it_leaves_the_same_bytes(seed: int, runs: Callable[..., Run]) -> None:
     killed_and_whole(runs, seed, 5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 7))
-def test_killed_fifty_times_it_leaves_the_same_bytes(seed: int, runs: Callable[[str], Run]) -> None:
+def test_killed_fifty_times_it_leaves_the_same_bytes(seed: int, runs: Callable[..., Run]) -> None:
     killed_and_whole(runs, seed, 10)
+
+
+RECIPES = {
+    "averaged and mixed": {"ema": 0.9, "mixup": 0.4},
+    "frozen as well": {"ema": 0.9, "mixup": 0.4, "frozen": "stage2", "views": 2, "accumulate": 2},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_killed_twenty_times_with_an_average_and_mixup_it_leaves_the_same_bytes(
+    recipe: str, runs: Callable[..., Run]
+) -> None:
+    killed_and_whole(runs, 7, 10, **RECIPES[recipe])
