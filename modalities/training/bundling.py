@@ -20,6 +20,7 @@ from modalities.cnn.graph import export
 from modalities.cnn.model import GRAPH
 from modalities.training.data import read_all
 from modalities.training.evidence import read_evidence
+from modalities.training.objectives import targets_of
 from modalities.training.run import Run, read_data
 from modalities.training.starting import FINAL
 from plugins.model_set import MODALITY_MANIFEST
@@ -89,7 +90,7 @@ def out_of_fold(
     """
     by_image = {(i.cohort, i.image): i for i in run.split.select(run.images, TRAINING)}
     index = {name: k for k, name in enumerate(run.partition.ids)}
-    logits, found = [], []
+    logits, found, classes = [], [], []
     for target in run.targets()[1:]:
         if not run.is_finished(target):
             raise TrainingError(f"{target} of {run.folder.name} is not trained yet; calibration needs it")
@@ -97,11 +98,12 @@ def out_of_fold(
             continue
         keys, rows, _ = read_evidence(run.folder / target / "evidence.csv")
         images = [by_image[cohort, image] for image, _, cohort in keys]
-        # A coarse label tells of no class, so no class's probability can be held against it.
-        known = [k for k, i in enumerate(images) if run.partition.class_of(i.label) is not None]
+        owners = targets_of(run.partition, [i.label for i in images], run.config.loss)
+        # A label that was trained on as a coarse one tells of no class, so no class is held against it.
+        known = [k for k, owner in enumerate(owners) if owner in index]
         logits.append(rows[known])
+        classes += [index[owners[k]] for k in known]
         found += [images[k] for k in known]
-    classes = [index[str(run.partition.class_of(i.label))] for i in found]
     return np.concatenate(logits), np.array(classes, np.int64), run.draw(found)
 
 

@@ -69,7 +69,8 @@ def check_layer(net: nn.Module, layer: str) -> None:
     names = [name for name, _ in net.named_modules() if name]
     if layer not in names:
         raise TrainingError(f"frozen: the net has no layer {layer!r}{did_you_mean(layer, names)}")
-    upper_part(net, layer)
+    if not any(True for _ in upper_part(net, layer).parameters()):
+        raise TrainingError(f"frozen: nothing is left to tune behind {layer!r}; name an earlier layer")
 
 
 def lower_part(net: nn.Module, layer: str) -> nn.Module:

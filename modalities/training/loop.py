@@ -193,10 +193,10 @@ class _Run:
         parts = list(zip(*(t.chunk(self.config.accumulate) for t in (images, targets)), strict=True))
         for number, (pictures, truth) in enumerate(parts, start=1):
             mixed = pictures if share == 1 else share * pictures + (1 - share) * pictures.roll(other, 0)
-            with torch.autocast(where.type, torch.bfloat16, enabled=self.bf16):
-                out = self._forward(mixed)
-            loss = self._loss(out, truth, share, other) / len(parts)
             with self._alone(number < len(parts)):
+                with torch.autocast(where.type, torch.bfloat16, enabled=self.bf16):
+                    out = self._forward(mixed)
+                loss = self._loss(out, truth, share, other) / len(parts)
                 loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         self.optimizer.step()

@@ -276,7 +276,6 @@ def test_the_others_wait_for_hours_while_one_computes(monkeypatch: pytest.Monkey
     assert given[0]["timeout"] > timedelta(hours=12)
 
 
-@pytest.mark.xfail(reason="the forward pass stands outside no_sync", strict=True)
 @pytest.mark.filterwarnings("ignore")
 def test_gradients_travel_once_a_step_however_many_parts_it_has(data: TrainingSet, tmp_path: Path) -> None:
     store = distributed.HashStore()

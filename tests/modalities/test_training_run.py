@@ -402,9 +402,6 @@ def test_coarse_labels_have_evidence_like_others(
     assert [k[0] for k in keys] == [i.image for i in held]
 
 
-@pytest.mark.xfail(
-    reason="a coarse label is held against the residual class, which is never a target", strict=True
-)
 def test_a_label_that_was_trained_on_as_coarse_is_held_against_no_class(
     cells: Partition, tmp_path: Path
 ) -> None:
