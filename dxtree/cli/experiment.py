@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dxtree.cli.options import JsonOption, PluginOption, existing, print_json, registry_of
+from dxtree.cli.options import (
+    JsonOption,
+    PluginOption,
+    check_experiment_extras,
+    existing,
+    print_json,
+    registry_of,
+)
 
 if TYPE_CHECKING:
     from dxtree.experiment.config import ExperimentConfig
@@ -40,6 +47,7 @@ def experiment(
     json: JsonOption = False,
 ) -> None:
     """Train every arm on every fold, compare them on the lesions that no net saw, and write the report."""
+    check_experiment_extras()
     import torch
 
     from dxtree.experiment.config import read_experiment

@@ -106,3 +106,13 @@ def split_of(
             quality=quality,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )[0]
+
+
+def check_experiment_extras() -> None:
+    """Raises `MissingExtra` where an experiment cannot be trained and drawn here."""
+    from importlib.util import find_spec
+
+    from core.errors import MissingExtra
+
+    if any(find_spec(name) is None for name in ("imagehash", "jinja2", "matplotlib", "torch", "torchvision")):
+        raise MissingExtra("an experiment", "train,report")

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from dxtree.cli.options import JsonOption, PluginOption, existing, print_json, registry_of
+from dxtree.cli.options import (
+    JsonOption,
+    PluginOption,
+    check_experiment_extras,
+    existing,
+    print_json,
+    registry_of,
+)
 
 
 def reproduce(
@@ -32,6 +39,7 @@ def reproduce(
 
     Exit code 1 where an answer differs; on one machine, with the versions and threads of then, none does.
     """
+    check_experiment_extras()
     from functools import partial
 
     import torch

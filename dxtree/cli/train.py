@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dxtree.cli.options import CohortOption, PluginOption, existing, registry_of
+from dxtree.cli.options import CohortOption, PluginOption, existing, registry_of, split_of
 
 if TYPE_CHECKING:
     from modalities.training.config import TrainingConfig
@@ -79,7 +79,6 @@ def train(
         import torch
 
         from modalities.training.processes import join, leave
-        from modalities.training.recipe import make_config
     except ImportError as error:
         raise MissingExtra("training", "train") from error
     if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
@@ -96,10 +95,8 @@ def train(
         "learning_rate": learning_rate,
         "precision": precision,
     }
-    fields = _fields(recipe, setting or [], {k: v for k, v in given.items() if v is not None})
-    config = make_config(
-        {**fields, "modality": modality, "seed": seed, "weights": weights and Path(weights).name}
-    )
+    asked = {k: v for k, v in given.items() if v is not None}
+    config = _config(recipe, setting or [], {**asked, "modality": modality, "seed": seed}, weights)
     # What is misspelt is said before the images are read and the folder holds this configuration.
     check_start(config, weights)
     if threads:
@@ -113,12 +110,14 @@ def train(
         out,
         (max_size, preset),
         (split, validation, folds, seed),
+        target,
         processes,
     )
     for one in run.targets() if target == "all" else (target,):
         _train_one(run, one, weights, processes)
     if processes.writes and all(run.is_finished(t) for t in run.targets()):
         _bundle(run, name or f"{modality}-{config.architecture}", licence)
+    processes.wait()
     leave()
 
 
@@ -136,19 +135,32 @@ def check_start(config: TrainingConfig, weights: str | None) -> None:
         check_layer(build(config.architecture, 2), config.frozen)
 
 
-def _fields(recipe: str, settings: list[str], given: dict[str, Any]) -> dict[str, Any]:
-    """Fields of the recipe, of `--set` and of the options, later ones first."""
+def _config(recipe: str, settings: list[str], options: dict[str, Any], weights: str | None) -> TrainingConfig:
+    """The recipe with what `--set` and the options change, the options last.
+
+    Raises `typer.BadParameter` naming the option that cannot be used, and why.
+    """
     import yaml
 
-    from modalities.training.recipe import read_recipe
+    from core.errors import TrainingError
+    from modalities.training.recipe import make_config, read_recipe
 
     fields = read_recipe(recipe)
     for text in settings:
         name, separator, value = text.partition("=")
         if not separator:
             raise typer.BadParameter(f"--set takes FIELD=VALUE, not {text!r}")
-        fields[name] = yaml.safe_load(value)
-    return {**fields, **given}
+        try:
+            fields[name] = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError) as error:
+            raise typer.BadParameter(f"--set {name}: the value is no YAML") from error
+    start = None if weights is None else Path(weights).name
+    try:
+        return make_config({**fields, **options, "weights": start})
+    except TrainingError as error:
+        text = error.safe_message
+        field = text.partition(":")[0]
+        raise typer.BadParameter(f"--{text.replace(field, field.replace('_', '-'), 1)}") from None
 
 
 def _plan(
@@ -159,6 +171,7 @@ def _plan(
     out: Path,
     cut: tuple[int, str],
     parts: tuple[Path | None, float, int, int],
+    target: str,
     processes: Processes,
 ) -> Run:
     import json
@@ -169,14 +182,16 @@ def _plan(
     from core.split import TRAINING
     from dxtree.cohorts.reading import read_cohorts
     from modalities.training.run import Run, read_split
+    from modalities.training.starting import check_target
 
     tree = registry.taxonomies.get(taxonomy).load()
     images = read_cohorts(registry, cohort, tree)
     given, validation, folds, seed = parts
+    # What cannot be is said before a folder is made.
+    partition_tree(tree, {}, max_size=cut[0], preset=cut[1])  # type: ignore[arg-type]
     if processes.writes and not (out / "split.json").is_file():
-        from dxtree.cli.options import split_of
-
         made = split_of(images, given, validation=validation, folds=folds, seed=seed)
+        check_target(target, made.folds)
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / "split.json", json.dumps(made.to_dict(), indent=1).encode())
     processes.wait()

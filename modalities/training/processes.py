@@ -6,6 +6,7 @@ gradients are averaged. Process 0 alone writes.
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
 from datetime import timedelta
@@ -67,4 +68,7 @@ def join() -> Processes:
 def leave() -> None:
     """Ends what `join` began."""
     if distributed.is_available() and distributed.is_initialized():
+        # A wrapped net that outlives its group ends the process with an abort.
+        gc.collect()
+        distributed.barrier()
         distributed.destroy_process_group()

@@ -24,6 +24,13 @@ FINAL = "final"
 WEIGHTS = "weights.safetensors"
 
 
+def check_target(target: str, folds: int) -> None:
+    """Raises `TrainingError` for a target that a split into so many folds does not have; "all" is one."""
+    known = (FINAL, *(f"fold-{k}" for k in range(folds)))
+    if target not in ("all", *known):
+        raise TrainingError(f"target {target!r} is none of {', '.join(known)}")
+
+
 def target_of(split: Split, image: LabelledImage) -> str:
     """The one target whose net never sees an image: final for the validation part, else its fold's.
 

@@ -127,7 +127,6 @@ def test_two_processes_leave_the_run_of_one_written_once(cohort: Path, start: Pa
     assert [epoch for _, epoch in epochs(two / "final")] == [0, 1]
 
 
-@pytest.mark.slow
 def test_two_processes_train_a_whole_net_with_parts_average_and_mixup(cohort: Path, tmp_path: Path) -> None:
     ran = call(*TORCHRUN, "-m", "dxtree", *command(cohort, tmp_path / "run", *WHOLE))
     assert ran.returncode == 0, ran.stderr
