@@ -605,7 +605,7 @@ def test_worker_killed_between_images_costs_no_image(decoder: Decoder) -> None:
 @linux
 def test_interrupted_caller_does_not_get_the_next_caller_s_pixels(decoder: Decoder) -> None:
     decoder.decode(encode(photo(), "png"))
-    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         decoder.decode(slow_bmp())
