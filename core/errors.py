@@ -31,7 +31,7 @@ Every exception that dxtree raises on purpose is a node of this tree::
     │   ├── IncoherentOutput            the tree does not sum up
     │   └── AllModalitiesFailed         nothing is left to fuse
     ├── CohortError                     a data set's folder or table
-    │   └── LeakageError                one lesion on both sides of a split
+    │   └── LeakageError                one lesion on both sides of a split, or an input that tells
     ├── TrainingError                   a training run cannot go on
     │   ├── NonFiniteLoss               the loss became NaN or infinite
     │   ├── RunLocked                   another process trains in this folder
@@ -204,7 +204,7 @@ class CohortError(DxtreeError):
 
 
 class LeakageError(CohortError):
-    """One lesion stands on both sides of a split."""
+    """One lesion stands on both sides of a split, or an input gives the diagnosis away."""
 
 
 class TrainingError(DxtreeError):

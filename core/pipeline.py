@@ -1,52 +1,33 @@
 """How does a case become a diagnosis? The algorithm, against protocols alone.
 
-    Case -> images by modality -> model -> mean per modality with its prior -> fuser -> tree sums -> answer
+    Case -> images by modality -> model -> mean per modality with its prior -> fuser -> adjustments
+    -> tree sums -> answer
 
 Fusion comes before the tree. No order of images, modalities or plugins changes a bit of the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
-import numpy as np
-
-from core.case import FIELDS, Case, ImageInput, PatientMetadata
+from core.case import FIELDS, Case
+from core.contributions import Contributions, contributions
 from core.diagnosis import Diagnosis, Notice, Status
-from core.errors import (
-    AllModalitiesFailed,
-    CaseError,
-    DxtreeError,
-    InputError,
-    PluginContractError,
-    UnknownModality,
-    did_you_mean,
-)
+from core.errors import CaseError, ContractError
+from core.gathering import LEFT_OUT as LEFT_OUT
+from core.gathering import Gathered as Gathered
+from core.gathering import Models, gather
+from core.guarding import GuardedFuser, adjusted, adjustment_provenance
 from core.partition import Partition
+from core.prevalence import Prevalence, source_mixture
 from core.probabilities import LeafProbabilities, TreeProbabilities
-from core.protocols import Evidence, Fuser, ImageResult, ModalityModel
+from core.probabilities import mean as mean
+from core.protocols import Adjustment, Fuser
 from core.tree import TreeSums
 
-Models = Mapping[str, Callable[[], ModalityModel]]
-"""Modality to a function that loads its model, once; it raises the cause where the model cannot be had."""
-
 Observer = Callable[[Case, Diagnosis], None]
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """Evidence for one case before fusion, and what happened on the way to it."""
-
-    evidence: tuple[Evidence, ...]
-    notices: tuple[Notice, ...] = ()
-    failed: Mapping[str, DxtreeError] = field(default_factory=dict)
-    models: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Provenance of the models that answered, by modality."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +36,9 @@ class Pipeline:
 
     `abstain_below`: where no first-level node reaches this probability the status is "abstained"; the
     numbers stay in the answer. `observers` are told every diagnosis and cannot change it. `fallback`
-    answers, with a notice, where a modality is none that `fuser` was fitted for.
+    answers, with a notice, where a modality is none that `fuser` was fitted for. `adjustments` are applied
+    in order between fuser and tree; `calibrated` says that the first of them is the calibration, and the
+    shift of `with_prevalence` is the last. Raises `ContractError` where they stand otherwise.
     """
 
     partition: Partition
@@ -65,9 +48,15 @@ class Pipeline:
     observers: tuple[Observer, ...] = ()
     provenance: Mapping[str, object] = field(default_factory=dict)
     fallback: Fuser | None = None
+    adjustments: tuple[Adjustment, ...] = ()
+    calibrated: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_sums", TreeSums(self.partition))
+        if self.calibrated and (not self.adjustments or isinstance(self.adjustments[0], Prevalence)):
+            raise ContractError("a calibrated pipeline needs the calibration as its first adjustment")
+        if any(isinstance(a, Prevalence) for a in self.adjustments[:-1]):
+            raise ContractError("a prevalence stands once among the adjustments, as the last one")
 
     @property
     def sums(self) -> TreeSums:
@@ -75,9 +64,44 @@ class Pipeline:
         sums: TreeSums = self._sums  # type: ignore[attr-defined]
         return sums
 
+    @property
+    def prevalence(self) -> Prevalence | None:
+        """The shift that `with_prevalence` made, if any."""
+        last = self.adjustments[-1] if self.adjustments else None
+        return last if isinstance(last, Prevalence) else None
+
     def with_fuser(self, fuser: Fuser) -> Pipeline:
-        """The same models under another fuser: compare on one `gather` without a CNN running twice."""
-        return replace(self, fuser=fuser)
+        """The same models under another fuser: compare on one `gather` without a CNN running twice.
+
+        A calibration is fitted for one fuser and stays behind; so does nothing else. A prevalence is built
+        anew from the mixture of the new fuser unless its source was given.
+        """
+        if fuser is self.fuser:
+            return self
+        other = replace(self, fuser=fuser, adjustments=self._uncalibrated(), calibrated=False)
+        return other._with_prevalence_anew()
+
+    def with_calibration(self, calibration: Adjustment | None) -> Pipeline:
+        """The same with this calibration in place of any other, always the first adjustment."""
+        first = () if calibration is None else (calibration,)
+        kept = (*first, *self._uncalibrated())
+        return replace(self, adjustments=kept, calibrated=calibration is not None)._with_prevalence_anew()
+
+    def with_prevalence(
+        self, shares: Mapping[str, float] | None, source: LeafProbabilities | None = None
+    ) -> Pipeline:
+        """The same for a clinic where nodes of the tree have these shares; `None` or none takes it back.
+
+        `source` is the mixture of training classes in which this pipeline's answers are right; without it
+        an adjustment or the fuser says it. Errors are those of `Prevalence` and `source_mixture`.
+        """
+        rest = self.adjustments[:-1] if self.prevalence else self.adjustments
+        if not shares:
+            return replace(self, adjustments=rest)
+        told = source is not None
+        mixture = source if source is not None else source_mixture(self._guarded_fuser, rest)
+        shift = Prevalence(self.sums, mixture, shares, source_given=told)
+        return replace(self, adjustments=(*rest, shift))
 
     def diagnose(self, case: Case, *, strict: bool = False) -> Diagnosis:
         """One case to one answer.
@@ -91,94 +115,92 @@ class Pipeline:
         return replace(answer, notices=(*answer.notices, *notices)) if notices else answer
 
     def gather(self, case: Case, *, strict: bool = False) -> Gathered:
-        """Runs the models: the part of a diagnosis that costs time."""
-        evidence: list[Evidence] = []
-        notices: list[Notice] = []
-        failed: dict[str, DxtreeError] = {}
-        models: dict[str, Mapping[str, str]] = {}
-        loaders = {modality: self._model(modality) for modality in case.modalities()}
-        for modality, load in loaders.items():
-            images = tuple(i for i in case.images if i.modality == modality)
-            try:
-                ask = _ask if strict else _ask_for_readable
-                found, remarks, models[modality] = ask(modality, load, images, self.partition)
-            except DxtreeError as error:
-                if strict:
-                    raise
-                failed[modality] = error
-                notices.append(Notice(error.code, f"{modality} was left out: {error.safe_message}"))
-                continue
-            notices += remarks
-            evidence += [found] if found else []
-        if failed and not evidence:
-            raise _nothing_left(failed)
-        return Gathered(tuple(evidence), tuple(notices), failed, models)
+        """Runs the models: the part of a diagnosis that costs time. Errors are those of `diagnose`."""
+        return gather(case, self.models, self.partition, strict=strict)
 
     def fuse(self, case: Case, gathered: Gathered) -> Diagnosis:
-        """Fuses what was gathered and sums it up the tree."""
-        foreign = self._foreign(gathered.evidence)
-        if foreign and self.fallback is not None:
-            fuser, other = self.fuser.name, self.fallback.name
-            text = f"{fuser} was not fitted with {foreign[0]}; {other} fused in its place"
-            notices = (*gathered.notices, Notice("OtherFuser", text))
-            pipeline = replace(self, fuser=self.fallback, fallback=None)
-            return pipeline.fuse(case, replace(gathered, notices=notices))
-        patient = case.patient
-        missing = [m for m in sorted(self.models) if m not in {e.modality for e in gathered.evidence}]
+        """Fuses what was gathered, adjusts it and sums it up the tree."""
+        pipeline, notices = self._answering(gathered)
+        return pipeline._fuse(case, replace(gathered, notices=(*gathered.notices, *notices)))
+
+    def contributions(self, case: Case, gathered: Gathered | Diagnosis, node: str) -> Contributions:
+        """What every image and metadata field adds to the log-odds of a node, after all adjustments.
+
+        `gathered` is what `gather` found for the case, or the answer that `diagnose` gave to it; no model
+        runs. Raises `CaseError` for the answer to another case and where no image could be judged, and what
+        `core.contributions.contributions` raises.
+        """
+        if isinstance(gathered, Diagnosis) and gathered.case_id != case.id:
+            raise CaseError("the answer belongs to another case; give the case that was diagnosed")
+        pipeline, _ = self._answering(gathered)
+        return contributions(
+            pipeline._guarded_fuser,
+            gathered.evidence,
+            case.patient,
+            node,
+            pipeline.sums,
+            adjustments=pipeline.adjustments,
+        )
+
+    def _uncalibrated(self) -> tuple[Adjustment, ...]:
+        return self.adjustments[1:] if self.calibrated else self.adjustments
+
+    def _with_prevalence_anew(self) -> Pipeline:
+        asked = self.prevalence
+        return self if asked is None or asked.source_given else self.with_prevalence(asked.shares)
+
+    def _fuse(self, case: Case, gathered: Gathered) -> Diagnosis:
+        patient, evidence = case.patient, gathered.evidence
+        missing = [m for m in sorted(self.models) if m not in {e.modality for e in evidence}]
         missing += [f for f in FIELDS if getattr(patient, f) is None]
         tree: TreeProbabilities | None = None
         status: Status = "abstained"
         doubt: tuple[Notice, ...] = ()
         used: tuple[str, ...] = ()
-        if gathered.evidence:
-            leaf, fields = self._fused(gathered.evidence, patient)
-            tree = TreeProbabilities(self.sums, leaf)
+        fuser = self._guarded_fuser
+        if evidence:
+            leaf, fields = fuser.fuse(evidence, patient), fuser.used(patient)
+            tree = TreeProbabilities(self.sums, adjusted(leaf, self.adjustments, self.partition))
             status, doubt = self._status(tree, gathered)
-            used = (*(e.modality for e in gathered.evidence), *fields)
+            used = (*(e.modality for e in evidence), *fields)
+        told = () if self.prevalence is None else (Notice("Prevalence", self.prevalence.text),)
         return Diagnosis(
             case_id=case.id,
             status=status,
             tree=tree,
             leaf=tree.leaf if tree else None,
-            evidence=gathered.evidence,
+            evidence=evidence,
             fuser=self.fuser.name,
             used=used,
             missing=tuple(missing),
-            notices=(*gathered.notices, *doubt),
+            notices=(*gathered.notices, *told, *doubt),
             modalities_failed={m: e.code for m, e in gathered.failed.items()},
-            provenance={
-                **self.provenance,
-                "models": dict(gathered.models),
-                "fuser": _guarded(f"fuser {self.fuser.name!r}", lambda: _texts(self.fuser.provenance)),
-            },
+            provenance=self._provenance(gathered),
         )
 
-    def _foreign(self, evidence: Sequence[Evidence]) -> list[str]:
+    def _provenance(self, gathered: Gathered) -> dict[str, object]:
+        found: dict[str, object] = {
+            **self.provenance,
+            "models": dict(gathered.models),
+            "fuser": self._guarded_fuser.provenance,
+        }
+        if self.adjustments:
+            found["adjustments"] = [adjustment_provenance(a) for a in self.adjustments]
+        return found
+
+    def _answering(self, gathered: Gathered | Diagnosis) -> tuple[Pipeline, tuple[Notice, ...]]:
+        """The pipeline itself, or one with the fallback and a notice where the fuser was not fitted so."""
         fitted = getattr(self.fuser, "modalities", None)
-        return [e.modality for e in evidence if fitted is not None and e.modality not in fitted]
+        foreign = [e.modality for e in gathered.evidence if fitted is not None and e.modality not in fitted]
+        if not foreign or self.fallback is None:
+            return self, ()
+        text = f"{self.fuser.name} was not fitted with {foreign[0]}; {self.fallback.name} fused in its place"
+        text += ", without calibration" if self.calibrated else ""
+        return replace(self.with_fuser(self.fallback), fallback=None), (Notice("OtherFuser", text),)
 
-    def _model(self, modality: str) -> Callable[[], ModalityModel]:
-        try:
-            return self.models[modality]
-        except KeyError:
-            raise UnknownModality(
-                f"no model answers for modality {modality!r}; there are {', '.join(sorted(self.models))}"
-                f"{did_you_mean(modality, self.models)}"
-            ) from None
-
-    def _fused(
-        self, evidence: Sequence[Evidence], patient: PatientMetadata
-    ) -> tuple[LeafProbabilities, tuple[str, ...]]:
-        """The fuser's answer and the metadata fields that entered it, both checked."""
-        who = f"fuser {self.fuser.name!r}"
-        leaf, used = _guarded(
-            who, lambda: (self.fuser.fuse(evidence, patient), tuple(self.fuser.used(patient)))
-        )
-        if not _has_classes(leaf, self.partition):
-            raise PluginContractError(f"{who} did not answer with the training classes")
-        if not set(used) <= set(patient.known()):
-            raise PluginContractError(f"{who} says that it used a field that is not known")
-        return leaf, used
+    @property
+    def _guarded_fuser(self) -> GuardedFuser:
+        return GuardedFuser(self.fuser, self.partition)
 
     def _status(self, tree: TreeProbabilities, gathered: Gathered) -> tuple[Status, tuple[Notice, ...]]:
         taxonomy = self.partition.taxonomy
@@ -190,107 +212,6 @@ class Pipeline:
             return "abstained", (Notice("LowConfidence", text),)
         left_out = gathered.failed or any(n.code == LEFT_OUT for n in gathered.notices)
         return ("partial" if left_out else "complete"), ()
-
-
-LEFT_OUT = "ImageLeftOut"
-
-
-Asked = tuple[Evidence | None, list[Notice], Mapping[str, str]]
-
-
-def _ask_for_readable(
-    modality: str, load: Callable[[], ModalityModel], images: Sequence[ImageInput], partition: Partition
-) -> Asked:
-    """The same without the images that are at fault, as long as one is not. Only then does one run twice."""
-    try:
-        return _ask(modality, load, images, partition)
-    except InputError:
-        if len(images) == 1:
-            raise
-    readable: list[ImageInput] = []
-    faults: dict[int, InputError] = {}
-    for k, image in enumerate(images, start=1):
-        try:
-            _ask(modality, load, (image,), partition)
-            readable.append(image)
-        except InputError as error:
-            faults[k] = error
-    if not readable:
-        raise next(iter(faults.values()))
-    found, notices, provenance = _ask(modality, load, tuple(readable), partition)
-    left = [
-        Notice(LEFT_OUT, f"{modality} image {k} was left out: {e.safe_message}") for k, e in faults.items()
-    ]
-    return found, [*left, *notices], provenance
-
-
-def _ask(
-    modality: str, load: Callable[[], ModalityModel], images: Sequence[ImageInput], partition: Partition
-) -> Asked:
-    """Loads and runs one model and checks its answer; any fault of the model becomes a typed error."""
-    who = f"the model of {modality}"
-    model = _guarded(who, load)
-    results, prior, provenance = _guarded(
-        who, lambda: (list(model.predict(images)), model.prior, _texts(model.provenance))
-    )
-    if len(results) != len(images) or not all(_is_result(r) for r in results):
-        raise PluginContractError(f"{who} must answer one ImageResult an image")
-    if not all(_has_classes(p, partition) for p in (prior, *(r.probabilities for r in results))):
-        raise PluginContractError(f"{who} answered with other training classes")
-    several = len(images) > 1
-    notices = []
-    for k, result in enumerate(results, start=1):
-        which = f"{modality} image {k}" if several else f"the {modality} image"
-        notices += [Notice("ImageNote", f"{which}: {text}") for text in result.notes]
-        notices += [Notice(LEFT_OUT, f"{which} was left out: {text}") for text in result.concerns]
-    kept = [r.probabilities for r in results if not r.concerns]
-    evidence = Evidence(modality, mean(kept), prior, len(kept)) if kept else None
-    return evidence, notices, provenance
-
-
-def _guarded(who: str, function: Callable[[], T]) -> T:
-    """Calls into a plugin. What it raises becomes a typed error, whose text repeats nothing of it."""
-    try:
-        return function()
-    except (DxtreeError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # a plugin may raise anything, SystemExit included
-        raise PluginContractError(f"{who} failed with {type(error).__name__}") from error
-
-
-def _texts(provenance: Mapping[str, str]) -> dict[str, str]:
-    return {str(k): str(v) for k, v in provenance.items()}
-
-
-def _is_result(result: object) -> bool:
-    return isinstance(result, ImageResult) and all(
-        isinstance(texts, tuple) and all(isinstance(t, str) for t in texts)
-        for texts in (result.notes, result.concerns)
-    )
-
-
-def _has_classes(probabilities: object, partition: Partition) -> bool:
-    return isinstance(probabilities, LeafProbabilities) and probabilities.classes == partition.ids
-
-
-def mean(probabilities: Iterable[LeafProbabilities]) -> LeafProbabilities:
-    """Arithmetic mean; of one distribution, itself. The order of the members does not change a bit."""
-    members = list(probabilities)
-    if len(members) == 1:
-        return members[0]
-    # Sorting each class's values makes the floating-point sum independent of their order.
-    stacked = np.sort(np.stack([m.values for m in members]), axis=0)
-    return LeafProbabilities.from_weights(members[0].classes, stacked.sum(axis=0))
-
-
-def _nothing_left(failed: Mapping[str, DxtreeError]) -> DxtreeError:
-    first = next(iter(failed.values()))
-    if len(failed) == 1:
-        return first
-    text = "; ".join(f"{m}: {e.safe_message}" for m, e in failed.items())
-    if all(isinstance(e, InputError) for e in failed.values()):
-        return CaseError(f"no image of the case could be used ({text})")
-    return AllModalitiesFailed(f"no modality could answer ({text})")
 
 
 def _observe(observer: Observer, case: Case, diagnosis: Diagnosis) -> Notice | None:

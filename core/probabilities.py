@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -73,6 +73,16 @@ class LeafProbabilities:
         if not given.size or not np.isfinite(given).all():
             raise NonFiniteOutput("a logit is not finite, or there is none")
         return cls.from_weights(classes, np.exp(given - given.max()))
+
+
+def mean(probabilities: Iterable[LeafProbabilities]) -> LeafProbabilities:
+    """Arithmetic mean; of one distribution, itself. The order of the members does not change a bit."""
+    members = list(probabilities)
+    if len(members) == 1:
+        return members[0]
+    # Sorting each class's values makes the floating-point sum independent of their order.
+    stacked = np.sort(np.stack([m.values for m in members]), axis=0)
+    return LeafProbabilities.from_weights(members[0].classes, stacked.sum(axis=0))
 
 
 @dataclass(frozen=True)

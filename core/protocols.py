@@ -1,9 +1,9 @@
-"""What must a modality's model and a fuser look like, so that the pipeline can call them unseen?"""
+"""What must a model, a fuser and an adjustment look like, so that the pipeline can call them unseen?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from core.case import ImageInput, PatientMetadata
@@ -29,12 +29,17 @@ class Evidence:
 
     The prior travels with the probabilities; without it two modalities would count it twice. A class
     whose prior is 0 was never shown to the model, which therefore says nothing about it.
+
+    `each` keeps what every one of those images said, in order, and `numbers` its place among the images of
+    the modality in the case, from 1. Both may be empty, which means not kept. No fuser reads them.
     """
 
     modality: str
     probabilities: LeafProbabilities
     prior: LeafProbabilities
     images: int
+    each: tuple[LeafProbabilities, ...] = field(default=(), repr=False, compare=False)
+    numbers: tuple[int, ...] = field(default=(), repr=False, compare=False)
 
 
 @runtime_checkable
@@ -80,6 +85,11 @@ class Fuser(Protocol):
     The order of `evidence` never changes a bit. With one modality and no metadata the answer is that
     modality's probabilities, to the bit. `used` names the metadata fields that entered the answer. A fuser
     that takes certain modalities only may say which by an attribute `modalities`.
+
+    A fuser may have a method `prior(patient) -> LeafProbabilities | None`: what it says from the metadata
+    alone, without any image, `None` where it has no such answer. For a patient of whom nothing is known it
+    is the mixture of classes that its answers are right in, unless an attribute `mixture`, itself
+    `LeafProbabilities`, says another.
     """
 
     @property
@@ -98,4 +108,28 @@ class Fuser(Protocol):
 
     def used(self, patient: PatientMetadata) -> tuple[str, ...]:
         """Names of the metadata fields that enter the answer."""
+        ...
+
+
+@runtime_checkable
+class Adjustment(Protocol):
+    """What follows fusion: takes probabilities of the training classes and answers with others.
+
+    The same probabilities give the same bits. One that changes the mixture of classes in which answers are
+    right, as a calibration fitted on the lesions of one clinic does, says so by an attribute `mixture`,
+    which is `LeafProbabilities`.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the adjustment."""
+        ...
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """What it was fitted on or asked for, for the answer."""
+        ...
+
+    def apply(self, leaf: LeafProbabilities) -> LeafProbabilities:
+        """The adjusted probabilities, over the same classes."""
         ...

@@ -20,6 +20,23 @@ from dxtree.cli.options import (
 if TYPE_CHECKING:
     from core.case import Case
 
+ExplainOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--explain", help="A node of the tree: what every image and field adds to its log-odds. Repeatable."
+    ),
+]
+PrevalenceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prevalence", help="NODE=SHARE where you work, such as Malignant=0.05. Repeatable; may be nested."
+    ),
+]
+UtilitiesOption = Annotated[
+    Path | None,
+    typer.Option(help="What each action is worth in each state, as YAML: the best action is stated as well."),
+]
+
 
 def diagnose(
     image: Annotated[
@@ -37,6 +54,9 @@ def diagnose(
     strict: Annotated[
         bool, typer.Option(help="Fail when any modality fails, in place of a partial answer.")
     ] = False,
+    explain: ExplainOption = None,
+    prevalence: PrevalenceOption = None,
+    utilities: UtilitiesOption = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of --json, and stop.")
     ] = False,
@@ -50,18 +70,53 @@ def diagnose(
 
         print_json(published())
         return
+    from core.contributions import check_node
+    from dxtree.cli.decide import decided, read_utilities
     from plugins.assembly import assemble
 
     asked = read_case(case) if case is not None else case_of(image or [], age, sex, site)
+    shares = shares_of(prevalence or [])
+    worth = None if utilities is None else read_utilities(utilities)
     registry = registry_of(plugin)
     pipeline = assemble(registry, models_of(registry, models), fuser=fuser, engine=engine)
+    pipeline = pipeline.with_prevalence(shares)
+    nodes = dict.fromkeys(explain or [])
+    for node in nodes:
+        check_node(node, pipeline.sums)
+    if worth is not None:
+        worth.state_of_classes(pipeline.sums)
     answer = pipeline.diagnose(asked, strict=strict)
+    decision = None if worth is None else decided(answer, worth)
+    explained = [pipeline.contributions(asked, answer, node) for node in nodes if answer.evidence]
     if json:
-        print_json(answer.to_dict())
+        told: dict[str, Any] = {"contributions": [c.to_dict() for c in explained]} if nodes else {}
+        if worth is not None:
+            told["decision"] = None if decision is None else decision.to_dict()
+        print_json(answer.to_dict() | told)
     else:
         from dxtree.cli.show import show_diagnosis
 
-        show_diagnosis(answer)
+        show_diagnosis(answer, contributions=explained if nodes else None)
+        if worth is not None:
+            typer.echo(str(decision or "no decision: the answer abstained"))
+
+
+def shares_of(prevalence: list[str]) -> dict[str, float]:
+    """Node to share from the options' texts. Raises `TaxonomyError`."""
+    from core.errors import TaxonomyError
+
+    found: dict[str, float] = {}
+    for text in prevalence:
+        node, _, share = text.rpartition("=")
+        if node in found:
+            raise TaxonomyError(f"the prevalence of {node!r} is given twice; give it once")
+        try:
+            found[node] = float(share)
+        except ValueError:
+            node = ""
+        if not node:
+            raise TaxonomyError(f"{text!r} is no prevalence; give NODE=SHARE, such as Malignant=0.05")
+    return found
 
 
 def case_of(images: list[str], age: str | None, sex: str | None, site: str | None) -> Case:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from core.contributions import Contributions
 from core.diagnosis import RESEARCH_USE, Diagnosis
 from core.probabilities import TreeProbabilities
 
@@ -15,8 +18,13 @@ LEAST = 0.02
 BAR = 12
 
 
-def show_diagnosis(answer: Diagnosis, *, truth: str | None = None) -> None:
-    """Prints the tree, what was used and missing, and the notices; `truth` marks the node that is right."""
+def show_diagnosis(
+    answer: Diagnosis, *, truth: str | None = None, contributions: Sequence[Contributions] | None = None
+) -> None:
+    """Prints the tree, what was used and missing, and the notices; `truth` marks the node that is right.
+
+    `contributions` follow as tables, and where they were asked for and there are none a line says so.
+    """
     console = Console(highlight=False)
     if answer.tree is None:
         console.print(Text("no answer", style="bold"))
@@ -35,7 +43,11 @@ def show_diagnosis(answer: Diagnosis, *, truth: str | None = None) -> None:
         console.print(Text(f"{key:<9}", style="bold"), Text(value))
     for notice in answer.notices:
         console.print(Text("notice   ", style="bold yellow"), Text(notice.text))
-    console.print(Text(RESEARCH_USE, style="italic"))
+    if contributions is not None and not contributions:
+        console.print(Text("explain  ", style="bold"), Text("nothing: no image could be judged"))
+    for one in contributions or ():
+        console.print(Text("\n".join(["", *one.lines()])), soft_wrap=True)
+    console.print(Text(f"\n{RESEARCH_USE}" if contributions else RESEARCH_USE, style="italic"))
 
 
 def _tree(found: TreeProbabilities, truth: str | None) -> Tree:

@@ -7,15 +7,21 @@ One reader serves MILK10k, HAM10000 and any other ISIC-style folder; a `Layout` 
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.case import PatientMetadata
 from core.cohort import LabelledImage
-from core.errors import CohortError, DxtreeError, did_you_mean
+from core.errors import CohortError, did_you_mean
 from core.taxonomy import SEPARATOR, Taxonomy
+from dxtree.cohorts.gathering import Record, gather
+from dxtree.cohorts.labels import Labels
+from dxtree.cohorts.survey import CohortSurvey
+from dxtree.cohorts.tables import ImageFiles, columns_of, read_rows
+from dxtree.cohorts.terms import PatientColumns
+
+TABLE = "metadata.csv"
+"""The name that the archive gives to the table of a download."""
 
 _OVERVIEW = "clinical: overview"
 MODALITIES = {
@@ -48,7 +54,6 @@ SITES: Mapping[str, str | None] = {
 }
 """The two vocabularies of lesion sites, term by term, and the node of `body_sites` each means."""
 
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 _LEVELS = tuple(f"diagnosis_{i}" for i in range(1, 6))
 _SITES = ("site", "anatom_site_general")
 _PERSON = "patient_id"
@@ -60,8 +65,8 @@ class Layout:
     """What differs between folders: the cohort's name, its official class column or rule, subgroup columns.
 
     `official_nodes` maps each official class to nodes of the diagnosis tree; a node belongs to the class
-    that names its nearest ancestor. `official_column` holds the class where the table has one; without
-    it the class follows from the label through `official_nodes`.
+    that names its nearest ancestor. `official_column` holds the class where the table has that column; in a
+    table without it the class follows from the label through `official_nodes`.
     """
 
     name: str
@@ -77,61 +82,33 @@ def read_isic(folder: str | Path, taxonomy: Taxonomy, layout: Layout) -> list[La
     lesion id, an unknown image type, sex or site, an age out of range, a repeated image id, a diagnosis
     outside the taxonomy, or a table that is no UTF-8 CSV. It never repeats what stands in such a column.
     """
+    return list(survey_isic(folder, taxonomy, layout).images)
+
+
+def survey_isic(folder: str | Path, taxonomy: Taxonomy, layout: Layout) -> CohortSurvey:
+    """As `read_isic`, with the words for a site that no node means counted."""
     root = Path(folder)
-    table = root / "metadata.csv"
+    table = root / TABLE
     if not table.is_file():
-        raise CohortError(f"no metadata.csv in the folder given for cohort {layout.name}")
-    here = _image_files(root)
-    seen: set[str] = set()
-    images = []
-    for where, row in _rows(table, layout):
-        image = _read_row(row, where, taxonomy, layout, here)
-        if image.image in seen:
-            raise CohortError(f"{where}: image {image.image} stands twice; image ids are unique")
-        seen.add(image.image)
-        images.append(image)
-    return images
+        raise CohortError(f"no {TABLE} in the folder given for cohort {layout.name}")
+    patient = _patient_columns(table, layout)
+    needed = (*(c for c in _NEEDED if c not in ("age_approx", "sex")), *patient.names)
+    records = (
+        _record(row, where, taxonomy, layout, patient) for where, row in read_rows(table, layout.name, needed)
+    )
+    labels = Labels({taxonomy.name: {node: node for node in taxonomy}})
+    return gather(layout.name, records, labels, taxonomy, ImageFiles(root))
 
 
-def _image_files(root: Path) -> dict[str, Path | None]:
-    """The image of each name without its suffix, and `None` where two files share it."""
-    images = root / "images"
-    found: dict[str, Path | None] = {}
-    for path in images.iterdir() if images.is_dir() else root.rglob("*"):
-        if path.suffix.lower() in _SUFFIXES and path.is_file():
-            found[path.stem] = None if path.stem in found else path
-    return found
-
-
-def _rows(table: Path, layout: Layout) -> Iterator[tuple[str, dict[str, str]]]:
-    where = f"{layout.name}: metadata.csv"
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        try:
-            _check_header(reader.fieldnames or (), layout)
-            for row in reader:
-                if None in row or None in row.values():
-                    raise CohortError(f"{where}, line {reader.line_num} is ragged")
-                yield f"{where}, line {reader.line_num}", row
-        except UnicodeDecodeError:
-            raise CohortError(f"{where} is not UTF-8; save it as such") from None
-        except csv.Error:
-            line = reader.reader.line_num
-            raise CohortError(
-                f"{where}, line {line} cannot be read as CSV: a quote is open or a field too long"
-            ) from None
-
-
-def _check_header(columns: Sequence[str], layout: Layout) -> None:
-    needed = _NEEDED + ((layout.official_column,) if layout.official_column else ())
-    missing = [c for c in needed if c not in columns]
-    if not set(_SITES) & set(columns):
+def _patient_columns(table: Path, layout: Layout) -> PatientColumns:
+    columns = columns_of(table, layout.name)
+    missing = [c for c in _NEEDED if c not in columns]
+    site = next((c for c in _SITES if c in columns), None)
+    if site is None:
         missing.append(" or ".join(_SITES))
     if missing:
-        raise CohortError(f"{layout.name}: metadata.csv lacks the columns {', '.join(missing)}")
-    twice = next((c for c in (*needed, *_LEVELS, *_SITES, _PERSON) if columns.count(c) > 1), None)
-    if twice:
-        raise CohortError(f"{layout.name}: metadata.csv, line 1 names the column {twice} twice")
+        raise CohortError(f"{layout.name}: {table.name} lacks the columns {', '.join(missing)}")
+    return PatientColumns("age_approx", "sex", site, sites=SITES)
 
 
 def _label(row: Mapping[str, str], where: str, taxonomy: Taxonomy) -> str:
@@ -149,46 +126,33 @@ def _label(row: Mapping[str, str], where: str, taxonomy: Taxonomy) -> str:
     return above
 
 
-def _read_row(
-    row: Mapping[str, str], where: str, taxonomy: Taxonomy, layout: Layout, files: Mapping[str, Path | None]
-) -> LabelledImage:
+def _record(
+    row: Mapping[str, str], where: str, taxonomy: Taxonomy, layout: Layout, patient: PatientColumns
+) -> Record:
     label = _label(row, where, taxonomy)
     if not row["lesion_id"]:
         raise CohortError(f"{where}: lesion_id is empty; without it a split can leak")
     if row["image_type"] not in MODALITIES:
         raise CohortError(f"{where}: image_type must be one of {', '.join(MODALITIES)}")
-    path = files.get(row["isic_id"])
-    if path is None:
-        number = "two image files" if row["isic_id"] in files else "no image file"
-        raise CohortError(f"{where}: the folder has {number} {row['isic_id']}.* for isic_id; one is needed")
-    column = layout.official_column
-    official = row[column] if column else official_class(label, taxonomy, layout.official_nodes)
-    return LabelledImage(
+    official = row.get(layout.official_column) if layout.official_column else None
+    if official is None:
+        official = official_class(label, taxonomy, layout.official_nodes)
+    return Record(
+        where=where,
         image=row["isic_id"],
+        file=row["isic_id"],
+        column="isic_id",
         lesion=row["lesion_id"],
         modality=MODALITIES[row["image_type"]],
-        path=path,
         label=label,
-        patient=_patient(row, where),
-        cohort=layout.name,
-        official=official or None,
+        labelled=_LEVELS[0],
+        patient=patient.read(row, where),
+        unplaced=patient.unplaced(row),
+        official=official,
         groups={name: row[c] for name, c in layout.group_columns.items() if row.get(c)},
-        person=row.get(_PERSON) or None,
+        person=row.get(_PERSON),
         overview=row["image_type"] == _OVERVIEW,
     )
-
-
-def _patient(row: Mapping[str, str], where: str) -> PatientMetadata:
-    column = next(c for c in _SITES if c in row)
-    site = row[column]
-    if site not in SITES:
-        raise CohortError(f"{where}: {column} must be one of {', '.join(s for s in SITES if s)}, or empty")
-    try:
-        age = float(row["age_approx"]) if row["age_approx"] else None
-        return PatientMetadata(age_years=age, sex=row["sex"] or None, site=SITES[site])  # type: ignore[arg-type]
-    except (ValueError, DxtreeError) as error:
-        text = error.safe_message if isinstance(error, DxtreeError) else "age_years is no number"
-        raise CohortError(f"{where}: {text.replace('age_years', 'age_approx')}") from None
 
 
 def official_class(label: str, taxonomy: Taxonomy, nodes: Mapping[str, tuple[str, ...]]) -> str | None:

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 from core.cohort import LabelledImage
 from core.taxonomy import Taxonomy
-from dxtree.cohorts.isic import Layout, read_isic
-from dxtree.cohorts.public import HAM10000, ISIC, MILK10K
-from dxtree.cohorts.synthetic import FINE_SIGNAL, SYNTHETIC, fine_signal_taxonomy, synthetic_taxonomy
+from dxtree.cohorts.adapters import ADAPTERS, Survey
+from dxtree.cohorts.synthetic import fine_signal_taxonomy, synthetic_taxonomy
 from plugins import CohortSpec, TaxonomySpec, hookimpl
 
-_TITLES = (
-    (MILK10K, "MILK10k: a clinical close-up and a dermoscopic image of each lesion, 11 classes"),
-    (HAM10000, "HAM10000: dermoscopic images, 7 classes"),
-    (ISIC, "Any folder in the layout of the ISIC archive"),
-    (SYNTHETIC, "Synthetic lesions with known truth, made by dxtree"),
-    (FINE_SIGNAL, "Synthetic lesions whose fine classes are known to carry a signal, or none"),
-)
+_LOG = logging.getLogger("dxtree.cohorts")
 
 
 @hookimpl
 def dxtree_cohorts() -> Iterable[CohortSpec]:
-    """Offers `milk10k`, `ham10000`, `isic`, `synthetic` and `fine_signal`."""
+    """Offers every adapter of `dxtree.cohorts` by its name."""
     return [
-        CohortSpec(layout.name, title, partial(_read, layout), layout.official_nodes)
-        for layout, title in _TITLES
+        CohortSpec(a.name, a.title, partial(_read, a.survey), a.official_nodes, a.malignant)
+        for a in ADAPTERS.values()
     ]
 
 
@@ -42,5 +36,10 @@ def dxtree_taxonomies() -> Iterable[TaxonomySpec]:
     ]
 
 
-def _read(layout: Layout, folder: Path, taxonomy: Taxonomy) -> list[LabelledImage]:
-    return read_isic(folder, taxonomy, layout)
+def _read(survey: Survey, folder: Path, taxonomy: Taxonomy) -> list[LabelledImage]:
+    """The images that have a place in the tree; what has none is said on the standard error, not dropped."""
+    found = survey(folder, taxonomy)
+    if found.lost:
+        for line in found.lines():
+            _LOG.warning("%s", line)
+    return list(found.images)

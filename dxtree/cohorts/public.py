@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from dxtree.cohorts.isic import Layout
-
-_EPIDERMAL = "Benign:Benign epidermal proliferations"
-_FIBRO = "Benign:Benign soft tissue proliferations - Fibro-histiocytic"
-_VASCULAR = "Benign:Benign soft tissue proliferations - Vascular"
-_NEVUS = "Benign:Benign melanocytic proliferations"
-_INDETERMINATE = "Indeterminate:Indeterminate epidermal proliferations"
-_SQUAMOUS = "Malignant:Malignant epidermal proliferations"
-_BASAL = "Malignant:Malignant adnexal epithelial proliferations - Follicular:Basal cell carcinoma"
-_MELANOMA = "Malignant:Malignant melanocytic proliferations (Melanoma)"
+from dxtree.cohorts.nodes import (
+    BASAL,
+    DERMATOFIBROMA,
+    EIGHT_OFFICIAL,
+    EPIDERMAL,
+    INDETERMINATE,
+    MELANOCYTIC,
+    MELANOMA,
+    SQUAMOUS,
+    VASCULAR,
+)
 
 MILK10K = Layout(
     name="milk10k",
     official_column="milk_class",
     official_nodes={
-        "AKIEC": (_INDETERMINATE, f"{_SQUAMOUS}:Squamous cell carcinoma in situ"),
-        "BCC": (_BASAL,),
+        "AKIEC": (INDETERMINATE, f"{SQUAMOUS}:Squamous cell carcinoma in situ"),
+        "BCC": (BASAL,),
         "BEN_OTH": ("Benign",),
-        "BKL": (_EPIDERMAL, "Benign:Flat melanotic pigmentations - not melanocytic nevus:Ink-spot lentigo"),
-        "DF": (f"{_FIBRO}:Dermatofibroma",),
-        "INF": ("Benign:Inflammatory or infectious diseases", f"{_EPIDERMAL}:Porokeratosis"),
+        "BKL": (EPIDERMAL, "Benign:Flat melanotic pigmentations - not melanocytic nevus:Ink-spot lentigo"),
+        "DF": (DERMATOFIBROMA,),
+        "INF": ("Benign:Inflammatory or infectious diseases", f"{EPIDERMAL}:Porokeratosis"),
         "MAL_OTH": ("Malignant",),
-        "MEL": (_MELANOMA,),
-        "NV": (_NEVUS,),
-        "SCCKA": (_SQUAMOUS,),
-        "VASC": (_VASCULAR,),
+        "MEL": (MELANOMA,),
+        "NV": (MELANOCYTIC,),
+        "SCCKA": (SQUAMOUS,),
+        "VASC": (VASCULAR,),
     },
     group_columns={"skin_tone": "skin_tone_class"},
 )
@@ -36,16 +38,19 @@ MILK10K = Layout(
 HAM10000 = Layout(
     name="ham10000",
     official_nodes={
-        "AKIEC": (_INDETERMINATE, _SQUAMOUS),
-        "BCC": (_BASAL,),
-        "BKL": (_EPIDERMAL,),
-        "DF": (f"{_FIBRO}:Dermatofibroma",),
-        "MEL": (_MELANOMA,),
-        "NV": (_NEVUS,),
-        "VASC": (_VASCULAR,),
+        "AKIEC": (INDETERMINATE, SQUAMOUS),
+        "BCC": (BASAL,),
+        "BKL": (EPIDERMAL,),
+        "DF": (DERMATOFIBROMA,),
+        "MEL": (MELANOMA,),
+        "NV": (MELANOCYTIC,),
+        "VASC": (VASCULAR,),
     },
 )
 """HAM10000 (Tschandl et al., Sci. Data 5:180161, 2018), 7 classes, as the ISIC archive labels it."""
+
+BCN20000 = Layout(name="bcn20000", official_nodes=EIGHT_OFFICIAL)
+"""BCN20000 (Hernández-Pérez et al., Sci. Data 11:641, 2024), 8 classes, as the ISIC archive labels it."""
 
 ISIC = Layout(name="isic")
 """Any other folder in the archive's layout; it has no official classes of its own."""

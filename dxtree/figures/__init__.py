@@ -5,6 +5,7 @@ from dxtree.figures.class_size import class_size_figure
 from dxtree.figures.confusion import confusion_counts, confusion_figure
 from dxtree.figures.curves import reliability_figure, sensitivity_specificity_figure
 from dxtree.figures.embedding import Embedding, embed, embedding_figure
+from dxtree.figures.forest import forest_figure
 from dxtree.figures.report import (
     Block,
     Command,
@@ -14,6 +15,7 @@ from dxtree.figures.report import (
     Text,
     write_report,
 )
+from dxtree.figures.risk_coverage import risk_coverage_figure
 from dxtree.figures.saliency import Saliency, saliency_figure, saliency_of
 from dxtree.figures.style import png, save, svg
 from dxtree.figures.training import training_figure
@@ -32,8 +34,10 @@ __all__ = [
     "confusion_figure",
     "embed",
     "embedding_figure",
+    "forest_figure",
     "png",
     "reliability_figure",
+    "risk_coverage_figure",
     "saliency_figure",
     "saliency_of",
     "save",

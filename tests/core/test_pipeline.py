@@ -30,7 +30,7 @@ from core.errors import (
 from core.partition import partition_tree
 from core.pipeline import Pipeline, mean
 from core.probabilities import LeafProbabilities
-from core.protocols import Fuser, ImageResult, ModalityModel
+from core.protocols import Evidence, Fuser, ImageResult, ModalityModel
 from core.taxonomy import Taxonomy
 
 CANARY = "CANARY7391"
@@ -169,6 +169,45 @@ def test_several_images_of_a_modality_are_averaged(pipeline, models):
     answer = pipeline.diagnose(case(("photo", b"abc"), ("photo", b"xyz")))
     both = [models["photo"].probabilities(d).values for d in (b"abc", b"xyz")]
     np.testing.assert_allclose(answer.leaf.values, np.mean(both, axis=0), rtol=0, atol=1e-15)
+
+
+def test_what_every_kept_image_said_travels_with_the_evidence_and_in_no_answer(pipeline, models):
+    asked = case(("photo", b"abc"), ("photo", b"blurry"), ("photo", b"xyz"), ("scope", b"c"))
+    answer = pipeline.diagnose(asked)
+    photo, scope = answer.evidence
+    assert photo.each == tuple(models["photo"].probabilities(d) for d in (b"abc", b"xyz"))
+    assert (photo.numbers, scope.numbers) == ((1, 3), (1,))
+    assert scope.each == (scope.probabilities,)
+    bare = [replace(e, each=(), numbers=()) for e in answer.evidence]
+    assert bare == list(answer.evidence)
+    assert repr(bare) == repr(list(answer.evidence))
+    assert replace(answer, evidence=tuple(bare)).to_dict() == answer.to_dict()
+
+
+def test_evidence_without_single_images_is_made_as_before(models):
+    found = Evidence("photo", models["photo"].probabilities(b"a"), models["photo"].prior, 2)
+    assert (found.each, found.numbers) == ((), ())
+
+
+def test_images_keep_their_numbers_where_an_unreadable_one_is_left_out(pipeline, models):
+    def predict(self, images):
+        if any(i.data == b"torn" for i in images):
+            raise CorruptImage("the image is truncated")
+        return Model.predict(self, images)
+
+    torn = replace(pipeline, models={"photo": lambda: answer_with(predict=predict)(models["photo"])})
+    answer = torn.diagnose(
+        case(("photo", b"torn"), ("photo", b"note"), ("photo", b"abc"), ("photo", b"blur"))
+    )
+    assert [n.text for n in answer.notices] == [
+        "photo image 1 was left out: the image is truncated",
+        "photo image 2: it was turned",
+        "photo image 4 was left out: blurred",
+    ]
+    assert answer.evidence[0].numbers == (2, 3)
+    assert answer.evidence[0].each == tuple(models["photo"].probabilities(d) for d in (b"note", b"abc"))
+    alone = torn.diagnose(case(("photo", b"note"), ("photo", b"torn")))
+    assert alone.notices[1].text == "photo image 1: it was turned"
 
 
 def test_notes_of_a_model_become_notices_that_name_the_image(pipeline):
