@@ -26,14 +26,16 @@ from core.tree import FloatArray
 from dxtree.cli.options import registry_of
 from dxtree.cohorts.reading import read_cohorts
 from dxtree.evaluation.calibration import calibrated_errors, calibration_error
-from dxtree.evaluation.metrics import balanced_accuracy, squared_error, value_of
+from dxtree.evaluation.counting import balanced_accuracy
+from dxtree.evaluation.metrics import value_of
+from dxtree.evaluation.proper import squared_error
 from dxtree.fitting import POOLED, out_of_fold_evidence
 from fusion.balance import ancestors
-from fusion.calibrating_affine import logs
-from fusion.calibrating_answers import Answers, answers_of
-from fusion.calibrating_choice import Apply, chosen, losses
-from fusion.calibrating_fit import CHOICES, fit_calibrator
-from fusion.calibrators import KINDS
+from fusion.calibrating.affine import logs
+from fusion.calibrating.answers import Answers, answers_of
+from fusion.calibrating.calibrator import KINDS
+from fusion.calibrating.choice import Apply, chosen, losses
+from fusion.calibrating.fit import CHOICES, fit_calibrator
 from modalities.training.run import open_run
 from plugins.model_set import MODALITY_MANIFEST
 from plugins.registry import Registry

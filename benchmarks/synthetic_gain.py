@@ -12,8 +12,8 @@ its 95 % interval. Four references are tried, since not each of them isolates wh
 - `withheld`: the same fit, asked without metadata.
 - `permuted`: the same fuser, fitted and asked with each patient's metadata moved to another lesion.
 
-`oracle` is the exact posterior with metadata against the one without: it shows the interval by itself. Without
-signal its two answers are one, so it is never called anything.
+`oracle` is the exact posterior with metadata against the one without: it shows the interval by itself.
+Without signal its two answers are one, so it is never called anything.
 
 Only `permuted` asks for an even chance of better and worse where metadata say nothing, since both sides paid
 for fitting noise. Against `pool` and `withheld` a fuser that learned noise is a little worse in truth, and
@@ -49,9 +49,10 @@ from dxtree.cohorts.synthetic.classes import CLASSES
 from dxtree.cohorts.synthetic.gain import POPULATION, Gain, Metric, gain, level_members
 from dxtree.cohorts.synthetic.lesion import VIEWS
 from dxtree.evaluation.intervals import difference, sample
-from dxtree.evaluation.metrics import METRICS, auc, weighted_mean
+from dxtree.evaluation.metrics import METRICS
 from dxtree.evaluation.proper import squared_error
-from dxtree.evaluation.weighted import Statistic
+from dxtree.evaluation.ranking import auc
+from dxtree.evaluation.weighted import Statistic, weighted_mean
 from fusion.plugin import dxtree_fusers
 from plugins.specs import FusionCase
 

@@ -16,14 +16,11 @@ from core.case import FIELDS, Case
 from core.contributions import Contributions, contributions
 from core.diagnosis import Diagnosis, Notice, Status
 from core.errors import CaseError, ContractError
-from core.gathering import LEFT_OUT as LEFT_OUT
-from core.gathering import Gathered as Gathered
-from core.gathering import Models, gather
+from core.gathering import LEFT_OUT, Gathered, Models, gather
 from core.guarding import GuardedFuser, adjusted, adjustment_provenance
 from core.partition import Partition
 from core.prevalence import Prevalence, source_mixture
 from core.probabilities import LeafProbabilities, TreeProbabilities
-from core.probabilities import mean as mean
 from core.protocols import Adjustment, Fuser
 from core.tree import TreeSums
 

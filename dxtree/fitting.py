@@ -8,20 +8,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from core.cohort import Lesion, lesions
-from core.errors import TrainingError
+from core.errors import TrainingError, did_you_mean
 from core.partition import Partition
-from core.pipeline import mean
-from core.probabilities import LeafProbabilities
+from core.probabilities import LeafProbabilities, mean
 from core.protocols import Evidence
 from core.split import Split
+from fusion.calibrating.answers import answers_of
+from fusion.calibrating.fit import calibration_bundle
 from fusion.training import fit_fuser
 from modalities.training.evidence import read_evidence
 from modalities.training.run import Run, read_data
+from plugins.model_set import UNCALIBRATED, BundleFiles
 from plugins.registry import Registry, guarded
 from plugins.specs import FusionCase
+
+POOLED = "all"
+"""Name of the calibration that is fitted on the lesions of all cohorts."""
 
 ByImage = dict[tuple[str, str], dict[str, tuple[LeafProbabilities, LeafProbabilities]]]
 
@@ -65,8 +69,10 @@ def _case(lesion: Lesion, partition: Partition, split: Split, found: ByImage) ->
         return None
     grouped: dict[str, list[tuple[LeafProbabilities, LeafProbabilities]]] = defaultdict(list)
     for image in lesion.images:
-        for modality, answer in found.get((image.cohort, image.image), {}).items():
-            grouped[modality].append(answer)
+        # Two runs may have read one image, each under its own modality.
+        answer = found.get((image.cohort, image.image), {}).get(image.modality)
+        if answer is not None:
+            grouped[image.modality].append(answer)
     evidence = tuple(
         Evidence(modality, mean(a for a, _ in answers), answers[0][1], len(answers))
         for modality, answers in sorted(grouped.items())
@@ -86,7 +92,7 @@ def fit_fusers(
     seed: int,
     licence: str,
     progress: Callable[[str], None],
-) -> dict[str, tuple[Mapping[str, Any], Mapping[str, bytes]]]:
+) -> dict[str, BundleFiles]:
     """Fits every named fuser that learns something, `licence` being that of its data.
 
     Raises `PluginError` for an unknown name and what `fusion.training.fit_fuser` raises.
@@ -99,3 +105,46 @@ def fit_fusers(
             fit = partial(fit_fuser, spec, cases, partition, seed, licence)
             fitted[name] = guarded(f"fitting {name!r}", fit)
     return fitted
+
+
+def check_calibration(name: str, cases: Sequence[FusionCase]) -> None:
+    """Raises `TrainingError` where `fit_calibrations` will make none of this name, unless it is "none"."""
+    known = (UNCALIBRATED, *(sorted(parts_of(cases)) if cases else ()))
+    if name not in known:
+        raise TrainingError(
+            f"no calibration {name!r} can be fitted; there are {', '.join(known)}{did_you_mean(name, known)}"
+        )
+
+
+def parts_of(cases: Sequence[FusionCase]) -> tuple[str, ...]:
+    """Names of the calibrations: `POOLED`, and each cohort where there are several."""
+    cohorts = sorted({c.cohort for c in cases})
+    return (POOLED, *cohorts) if len(cohorts) > 1 else (POOLED,)
+
+
+def fit_calibrations(
+    registry: Registry,
+    names: Sequence[str],
+    cases: Sequence[FusionCase],
+    partition: Partition,
+    seed: int,
+    licence: str,
+    progress: Callable[[str], None],
+) -> dict[str, dict[str, BundleFiles]]:
+    """For every named fuser a calibration on each cohort's lesions and one, `POOLED`, on those of all.
+
+    All are fitted on what the fuser says about lesions of other folds than it was fitted on. With one cohort
+    there is the pooled one alone. Raises `PluginError` for an unknown name and what `answers_of` and
+    `calibration_bundle` raise.
+    """
+    found: dict[str, dict[str, BundleFiles]] = {}
+    for name in names:
+        spec = registry.fusers.get(name)
+        progress(name)
+        answers = guarded(f"fitting {name!r}", partial(answers_of, spec, cases, partition, seed))
+        parts = {part: answers if part == POOLED else answers.of(part) for part in parts_of(cases)}
+        found[name] = {
+            part: calibration_bundle(some, name, part, partition, licence=licence)
+            for part, some in parts.items()
+        }
+    return found

@@ -33,7 +33,7 @@ def case_weights(cases: Sequence[FusionCase], partition: Partition, power: float
 
     A group of n lesions weighs n ** power in all; a lesion that stands in two cohorts weighs once.
     """
-    groups = _ancestors(partition, BALANCE_LEVEL)
+    groups = ancestors(partition, BALANCE_LEVEL)
     times = Counter(c.lesion for c in cases)
     own = np.array([1 / times[c.lesion] for c in cases])
     names, inverse = np.unique([groups[c.truth] for c in cases], return_inverse=True)
@@ -58,19 +58,22 @@ class Mixture:
 
     def __init__(self, partition: Partition, shift: FloatArray) -> None:
         self.shift = shift
-        first = list(_ancestors(partition, 1).values())
+        first = list(ancestors(partition, 1).values())
         names = sorted(set(first), key=first.index)
         self._member = np.array([[float(f == name) for f in first] for name in names])
 
     def apply(self, balanced: FloatArray) -> FloatArray:
-        """Weights of the classes, to be scaled to sum 1: P_natural(first level) * P_balanced(class | it)."""
+        """Weights of the classes, to be scaled to sum 1: P_natural(first level) * P_balanced(class | it).
+
+        One row of classes or rows x classes.
+        """
         natural = balanced * np.exp(self.shift - self.shift.max())
-        inside = self._member @ balanced
-        ratio = np.divide(self._member @ natural, inside, out=np.zeros_like(inside), where=inside > 0)
+        inside = balanced @ self._member.T
+        ratio = np.divide(natural @ self._member.T, inside, out=np.zeros_like(inside), where=inside > 0)
         return np.asarray(balanced * (ratio @ self._member))
 
 
-def _ancestors(partition: Partition, level: int) -> dict[str, str]:
+def ancestors(partition: Partition, level: int) -> dict[str, str]:
     """Class id to the node at a level that holds the class, or its own node where that lies above."""
     taxonomy = partition.taxonomy
     return {c.id: taxonomy.ancestor_at(c.node, level) or c.node for c in partition.classes}

@@ -3,7 +3,8 @@
     P(c | all)  ~  target(c) * product over m of [P_m(c) / prior_m(c)] ** w_m
                    * [P(age | c) * P(sex | c) * P(site | c)] ** w_metadata
 
-They are not independent, and the weights say how much: two views of one lesion share their errors.
+They are not independent, and the weights say how much. That of a modality depends on whether it stands alone
+(see `fusion.opinion`).
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from core.manifest import Bundle
 from core.partition import Partition
 from core.protocols import Evidence
 from core.tree import FloatArray
-from fusion.calibration import fit_temperature, log_softmax, loss
+from fusion.calibration import loss
 from fusion.features import site_nodes
 from fusion.fitted import Contract, FittedFuser, content, provenance, read_contract
 from fusion.metadata import DECADES, SEXES, MetadataTables
+from fusion.opinion import Weights, fit_weights, is_weight, named, pooled, read_weights
+from fusion.opinion import terms as pool_terms
 from fusion.ratio import Ratios
 from fusion.tensors import pack, unpack
-from fusion.training import BoolArray, Fitting, prepare
+from fusion.training import BoolArray, Fitting, Learned, prepare
 from plugins.specs import FusionCase
 
 NAME = "bayes"
@@ -34,9 +37,6 @@ TENSORS = "bayes.safetensors"
 
 STRENGTHS = (5.0, 20.0, 80.0)
 """Pseudo-counts that are tried for the metadata tables."""
-
-WEIGHT_BOUNDS = (0.0, 3.0)
-"""A weight below 0 would turn evidence round."""
 
 
 class BayesScorer:
@@ -47,19 +47,21 @@ class BayesScorer:
         partition: Partition,
         target: FloatArray,
         tables: MetadataTables,
-        weights: Mapping[str, float],
+        weights: Weights,
         metadata_weight: float,
     ) -> None:
         self.target, self.tables = target, tables
-        self.weights, self.metadata_weight = dict(weights), metadata_weight
-        self._ratios = Ratios(partition)
+        self.weights, self.metadata_weight = weights, metadata_weight
+        self.ratios = Ratios(partition)
 
     def logits(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> FloatArray:
         """Log weights of the classes up to a constant, as `fusion.fitted.Scorer` asks."""
-        total = self.target + self.metadata_weight * self.tables.log(patient)
-        for one in evidence:
-            total = total + self.weights.get(one.modality, 1.0) * self._ratios.log(one)
-        return total
+        return self.from_ratios({e.modality: self.ratios.log(e) for e in evidence}, patient)
+
+    def from_ratios(self, ratios: Mapping[str, FloatArray], patient: PatientMetadata) -> FloatArray:
+        """The same from log ratios that are already there, by modality."""
+        known = self.target + self.metadata_weight * self.tables.log(patient)
+        return np.asarray(known + pooled(self.weights, ratios))
 
 
 def load(partition: Partition, bundle: Bundle | None) -> FittedFuser:
@@ -73,12 +75,15 @@ def fit(
     cases: Sequence[FusionCase], partition: Partition, seed: int
 ) -> tuple[Mapping[str, Any], Mapping[str, bytes]]:
     """Manifest and files. Strength, weights and temperature are chosen on cross-fitted answers."""
-    data = prepare(cases, partition, seed)
+    return learn(prepare(cases, partition, seed)).bundle
+
+
+def learn(data: Fitting) -> Learned:
+    """The same on rows that are already there."""
     found = fit_bayes(data)
-    temperature = fit_temperature(found.crossed, data.truth, data.weight)
-    about = data.manifest(NAME, temperature, ["scipy"])
+    about, answers = data.conclude(NAME, found.crossed, ["scipy"])
     manifest = {**about, **settings(found.scorer), "strength": found.strength}
-    return manifest, {TENSORS: packed(found.scorer)}
+    return Learned(manifest, {TENSORS: packed(found.scorer)}, answers)
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,8 @@ class BayesFit:
 
 def fit_bayes(data: Fitting) -> BayesFit:
     """Tries every strength; weights are fitted on tables and priors that do not see a row's fold."""
-    images = image_terms(data)
+    evidence = [row.evidence for row in data.rows]
+    images = pool_terms(Ratios(data.partition), data.modalities, evidence, len(data.partition.ids))
     everything = np.ones(len(data.rows), bool)
     tried = {}
     for strength in STRENGTHS:
@@ -107,7 +113,7 @@ def fit_bayes(data: Fitting) -> BayesFit:
 
     *weights, metadata_weight = _weights(data, terms, everything).tolist()
     tables = MetadataTables.fit(data.cases, data.partition, strength)
-    by_name = dict(zip(data.modalities, weights, strict=True))
+    by_name = named(data.modalities, weights)
     scorer = BayesScorer(data.partition, data.target(), tables, by_name, metadata_weight)
     return BayesFit(scorer, strength, data.crossed(without))
 
@@ -115,7 +121,7 @@ def fit_bayes(data: Fitting) -> BayesFit:
 def settings(scorer: BayesScorer) -> dict[str, Any]:
     """The scorer's entries of the manifest."""
     return {
-        "weights": dict(scorer.weights),
+        "weights": scorer.weights,
         "metadata_weight": scorer.metadata_weight,
         "sites": list(site_nodes()),
     }
@@ -128,12 +134,12 @@ def packed(scorer: BayesScorer) -> bytes:
 
 def read_scorer(partition: Partition, contract: Contract, bundle: Bundle) -> BayesScorer:
     """The reverse of `settings` and `packed`. Raises `ContractError` for what does not fit."""
-    weights, metadata_weight = bundle.require("weights", dict), bundle.require("metadata_weight", float)
-    given = [*weights.values(), metadata_weight]
-    if set(weights) != set(contract.modalities) or not all(
-        isinstance(w, float) and WEIGHT_BOUNDS[0] <= w <= WEIGHT_BOUNDS[1] for w in given
-    ):
-        raise ContractError("the bundle needs one weight from 0 to 3 a modality, and one for metadata")
+    weights, metadata_weight = (
+        read_weights(bundle, contract.modalities),
+        bundle.require("metadata_weight", float),
+    )
+    if not is_weight(metadata_weight):
+        raise ContractError("the bundle needs a metadata_weight from 0 to 3")
     if tuple(bundle.require("sites", list)) != site_nodes():
         raise ContractError("the fuser was fitted for another vocabulary of body sites")
     width = len(partition.ids)
@@ -144,18 +150,8 @@ def read_scorer(partition: Partition, contract: Contract, bundle: Bundle) -> Bay
     return BayesScorer(partition, found["target"], tables, weights, metadata_weight)
 
 
-def image_terms(data: Fitting) -> FloatArray:
-    """Rows x modalities x classes: log ratios, 0 where a modality is absent."""
-    ratios = Ratios(data.partition)
-    terms = np.zeros((len(data.rows), len(data.modalities), len(data.partition.ids)))
-    for row, out in zip(data.rows, terms, strict=True):
-        for one in row.evidence:
-            out[data.modalities.index(one.modality)] = ratios.log(one)
-    return terms
-
-
 def _terms(data: Fitting, images: FloatArray, strength: float) -> FloatArray:
-    """Rows x (target, modalities, metadata) x classes; target and tables do not see the row's own fold."""
+    """Rows x (target, places of the pool, metadata) x classes; a row's own fold is not in its tables."""
     rest = np.zeros((len(data.rows), 2, images.shape[2]))
     for fold in range(data.folds):
         tables = MetadataTables.fit(data.others(fold), data.partition, strength)
@@ -170,20 +166,6 @@ def _logits(terms: FloatArray, weights: FloatArray) -> FloatArray:
 
 
 def _weights(data: Fitting, terms: FloatArray, chosen: BoolArray) -> FloatArray:
-    """Weights of modalities and metadata with the least loss on the chosen rows."""
-    from scipy.optimize import minimize
-
-    part, truth = terms[chosen], data.truth[chosen]
-    weight = data.weight[chosen] / data.weight[chosen].sum()
-    at = np.arange(len(truth))
-
-    def loss_and_slope(w: FloatArray) -> tuple[float, FloatArray]:
-        log = log_softmax(_logits(part, w))
-        gap = np.exp(log)
-        gap[at, truth] -= 1
-        slope = np.einsum("rk,rtk->t", gap * weight[:, None], part[:, 1:])
-        return float(-(weight @ log[at, truth])), slope
-
-    start = np.ones(part.shape[1] - 1)
-    found = minimize(loss_and_slope, start, jac=True, method="L-BFGS-B", bounds=[WEIGHT_BOUNDS] * len(start))
-    return np.asarray(found.x, np.float64)
+    """Weights of the pool and of metadata with the least loss on the chosen rows."""
+    part = terms[chosen]
+    return fit_weights(part[:, 0], part[:, 1:], data.truth[chosen], data.weight[chosen])

@@ -63,18 +63,25 @@ _AGE_NAMES = ("scaled", "squared", *(f"near {knot:.0f}" for knot in AGE_KNOTS))
 class Features:
     """The vector of one case for given modalities and metadata fields.
 
-    Entries, in order: for each modality the centred, scaled log ratio of every class (see `fusion.ratio`)
-    and `present`; for each field its own entries and `known`. Evidence of other modalities is left out, so
-    the caller refuses it first.
+    Entries, in order: for each modality the scaled log ratio of every class (see `fusion.ratio`), centred
+    unless `centred` is false, and `present`; for each field its own entries and `known`. Evidence of other
+    modalities is left out, so the caller refuses it first.
     """
 
     def __init__(
-        self, partition: Partition, modalities: Sequence[str], fields: Sequence[str], absent: float = 0.0
+        self,
+        partition: Partition,
+        modalities: Sequence[str],
+        fields: Sequence[str],
+        absent: float = 0.0,
+        *,
+        centred: bool = True,
     ) -> None:
         self.partition = partition
         self.modalities = tuple(modalities)
         self.fields = tuple(fields)
         self.absent = absent
+        self._centred = centred
         self.ratios = Ratios(partition)
         self._site = {node: _site(node) for node in body_sites().ids[1:]}
         self._encode: Mapping[str, Callable[[PatientMetadata], FloatArray | None]] = {
@@ -94,6 +101,11 @@ class Features:
             found += [f"{field}: {name}" for name in (*entries[field], "known")]
         return tuple(found)
 
+    @property
+    def images(self) -> int:
+        """How many entries, the first ones, stand for images; the rest stand for metadata."""
+        return len(self.modalities) * (len(self.partition.ids) + 1)
+
     @cached_property
     def _widths(self) -> Mapping[str, int]:
         return {"age_years": len(_AGE_NAMES), "sex": 2, "site": len(site_nodes())}
@@ -111,7 +123,8 @@ class Features:
             if found is None:
                 parts += [np.full(len(self.partition.ids), self.absent), np.zeros(1)]
             else:
-                parts += [RATIO_SCALE * (found - found.mean()), np.ones(1)]
+                centre = found.mean() if self._centred else 0.0
+                parts += [RATIO_SCALE * (found - centre), np.ones(1)]
         for field in self.fields:
             entry = self._encode[field](patient)
             if entry is None:

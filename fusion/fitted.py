@@ -17,7 +17,7 @@ from core.case import FIELDS, PatientMetadata
 from core.errors import BundleError, ContractError
 from core.manifest import Bundle
 from core.partition import Partition
-from core.probabilities import LeafProbabilities
+from core.probabilities import LeafProbabilities, mean
 from core.protocols import Evidence
 from core.tree import FloatArray
 from fusion.balance import Mixture
@@ -26,6 +26,9 @@ from fusion.evidence import in_order
 KIND = "fuser"
 """The manifest's `kind`."""
 
+OWN_WEIGHT = "own_weight"
+"""The manifest's entry for `Contract.own_weight`."""
+
 MAX_SHIFT = 50.0
 """Largest log ratio of two shares that any number of lesions can give."""
 
@@ -33,8 +36,8 @@ MAX_SHIFT = 50.0
 class Scorer(Protocol):
     """The part of a fitted fuser that was learned.
 
-    `logits` gets evidence sorted by modality, at least one, and a patient in whom only the fuser's fields
-    may be known; it answers with one finite log weight a class, up to a constant.
+    `logits` gets evidence sorted by modality, none where only the prior is asked for, and a patient in whom
+    only the fuser's fields may be known; it answers with one finite log weight a class, up to a constant.
     """
 
     def logits(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> FloatArray:
@@ -44,13 +47,17 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True)
 class Contract:
-    """What a fuser was fitted for. `fields` are those known in at least one lesion of the fit."""
+    """What a fuser was fitted for. `fields` are those known in at least one lesion of the fit.
+
+    `own_weight`, 0 to 1, is the share of the answer that is the fuser's own; the rest is `image_only`'s.
+    """
 
     name: str
     modalities: tuple[str, ...]
     fields: tuple[str, ...]
     temperature: float
     mixture: Mixture
+    own_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -79,8 +86,9 @@ class FittedFuser:
         return None if self.open_ended else self.contract.modalities
 
     def used(self, patient: PatientMetadata) -> tuple[str, ...]:
-        """The metadata fields that are known and that the fuser was fitted for."""
-        return tuple(f for f in patient.known() if f in self.contract.fields)
+        """The metadata fields that are known and that the fuser was fitted for; none at own weight 0."""
+        fields = self.contract.fields if self.contract.own_weight else ()
+        return tuple(f for f in patient.known() if f in fields)
 
     def fuse(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> LeafProbabilities:
         """Probabilities of the training classes given everything.
@@ -92,16 +100,36 @@ class FittedFuser:
         used = self.used(patient)
         if len(ordered) == 1 and not used:
             return ordered[0].probabilities
-        foreign = [e.modality for e in ordered if e.modality not in self.contract.modalities]
-        if foreign and not self.open_ended:
-            raise ContractError(
-                f"the {self.name} fuser was not fitted for modality {foreign[0]!r}, only for "
-                f"{', '.join(self.contract.modalities)}; fit it anew with dxtree fit-fusion"
-            )
-        logits = self.scorer.logits(ordered, restricted(patient, used))
+        refuse_foreign(self.name, ordered, self.modalities)
+        images, share = mean(e.probabilities for e in ordered), self.contract.own_weight
+        if not share:
+            return images
+        own = self._own(ordered, restricted(patient, used))
+        if share == 1:
+            return own
+        return LeafProbabilities.from_weights(
+            self.partition.ids, share * own.values + (1 - share) * images.values
+        )
+
+    def prior(self, patient: PatientMetadata) -> LeafProbabilities:
+        """Probabilities of the training classes given the metadata that are used, and no image."""
+        return self._own((), restricted(patient, self.used(patient)))
+
+    def _own(self, ordered: Sequence[Evidence], patient: PatientMetadata) -> LeafProbabilities:
+        logits = self.scorer.logits(ordered, patient)
         balanced = LeafProbabilities.from_logits(self.partition.ids, logits / self.contract.temperature)
         return LeafProbabilities.from_weights(
             self.partition.ids, self.contract.mixture.apply(balanced.values)
+        )
+
+
+def refuse_foreign(name: str, evidence: Sequence[Evidence], modalities: Sequence[str] | None) -> None:
+    """Raises `ContractError` for evidence of another modality than these; `None` stands for any."""
+    foreign = [e.modality for e in evidence if modalities is not None and e.modality not in modalities]
+    if modalities is not None and foreign:
+        raise ContractError(
+            f"the {name} fuser was not fitted for modality {foreign[0]!r}, only for "
+            f"{', '.join(modalities)}; fit it anew with dxtree fit-fusion"
         )
 
 
@@ -138,7 +166,18 @@ def read_contract(name: str, partition: Partition, bundle: Bundle | None) -> tup
         raise ContractError(f"the bundle of the {name} fuser names its modalities or fields wrongly")
     if not (math.isfinite(temperature) and temperature > 0):
         raise ContractError(f"the temperature of the {name} fuser must be a finite number > 0")
-    return Contract(name, modalities, fields, temperature, _mixture(partition, bundle)), bundle
+    contract = Contract(
+        name, modalities, fields, temperature, _mixture(partition, bundle), _own_weight(name, bundle)
+    )
+    return contract, bundle
+
+
+def _own_weight(name: str, bundle: Bundle) -> float:
+    # Bundles from before answers were mixed have no entry: their answers are the fuser's own alone.
+    own = bundle.require(OWN_WEIGHT, float) if OWN_WEIGHT in bundle.manifest else 1.0
+    if not 0 <= own <= 1:
+        raise ContractError(f"the {OWN_WEIGHT} of the {name} fuser must be a number from 0 to 1")
+    return float(own)
 
 
 def _mixture(partition: Partition, bundle: Bundle) -> Mixture:

@@ -9,8 +9,7 @@ from core.case import PatientMetadata
 from core.errors import BundleError
 from core.manifest import Bundle
 from core.partition import Partition
-from core.pipeline import mean
-from core.probabilities import LeafProbabilities
+from core.probabilities import LeafProbabilities, mean
 from core.protocols import Evidence
 from fusion.evidence import in_order
 
@@ -40,6 +39,9 @@ class ImageOnly:
     ) -> LeafProbabilities:
         """The mean; of one modality, its probabilities to the bit. Errors are those of `in_order`."""
         return mean(e.probabilities for e in in_order(evidence, self.partition))
+
+    def prior(self, patient: PatientMetadata) -> None:
+        """`None`: without an image it says nothing."""
 
     def used(self, patient: PatientMetadata) -> tuple[str, ...]:  # noqa: ARG002 - the protocol has it
         """Nothing, whatever is known."""

@@ -22,13 +22,14 @@ from core.manifest import Bundle
 from core.partition import Partition
 from core.protocols import Evidence
 from core.tree import FloatArray
-from fusion.calibration import fit_temperature, log_softmax, loss
+from fusion import opinion
+from fusion.calibration import log_softmax, loss
 from fusion.features import Features
 from fusion.fitted import FittedFuser, content, provenance, read_contract
 from fusion.ratio import lineage
 from fusion.rows import IntArray
 from fusion.tensors import pack, unpack
-from fusion.training import BoolArray, Fitting, prepare
+from fusion.training import BoolArray, Fitting, Learned, prepare
 from plugins.specs import FusionCase
 
 NAME = "logistic"
@@ -54,10 +55,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Weights:
-    """`bias` classes, `pool` places, `matrix` entries x classes.
-
-    The places of the pool are the modalities alone, then the modalities among others.
-    """
+    """`bias` classes, `pool` places (see `fusion.opinion`), `matrix` entries x classes."""
 
     bias: FloatArray
     pool: FloatArray
@@ -88,15 +86,14 @@ class LogisticScorer:
 
     def __init__(self, features: Features, weights: Weights) -> None:
         self.features, self.weights = features, weights
-        self._place = {m: i for i, m in enumerate(features.modalities)}
 
     def logits(self, evidence: Sequence[Evidence], patient: PatientMetadata) -> FloatArray:
         """Log weights of the classes up to a constant, as `fusion.fitted.Scorer` asks."""
         ratios = {e.modality: self.features.ratios.log(e) for e in evidence}
         total = self.weights.bias + self.features.from_ratios(ratios, patient) @ self.weights.matrix
-        among = len(self._place) if len(ratios) > 1 else 0
         for modality, ratio in ratios.items():
-            total = total + self.weights.pool[among + self._place[modality]] * ratio
+            at = opinion.place(self.features.modalities, modality, len(ratios))
+            total = total + self.weights.pool[at] * ratio
         return np.asarray(total)
 
 
@@ -106,8 +103,8 @@ def load(partition: Partition, bundle: Bundle | None) -> FittedFuser:
     features = Features(partition, contract.modalities, contract.fields)
     if tuple(bundle.require("entries", list)) != features.names:
         raise ContractError(f"the {NAME} fuser was fitted on other entries than these; fit it anew")
-    width, entries, modalities = len(partition.ids), len(features.names), len(contract.modalities)
-    shapes = {"bias": (width,), "pool": (2 * modalities,), "matrix": (entries, width)}
+    width, entries, places = len(partition.ids), len(features.names), opinion.places(contract.modalities)
+    shapes = {"bias": (width,), "pool": (places,), "matrix": (entries, width)}
     weights = Weights(**unpack(content(bundle, TENSORS), shapes))
     return FittedFuser(partition, contract, LogisticScorer(features, weights), provenance(bundle))
 
@@ -116,34 +113,29 @@ def fit(
     cases: Sequence[FusionCase], partition: Partition, seed: int
 ) -> tuple[Mapping[str, Any], Mapping[str, bytes]]:
     """Manifest and files. The penalty and the temperature are chosen on cross-fitted answers."""
-    data = prepare(cases, partition, seed)
-    features = Features(partition, data.modalities, data.fields)
+    return learn(prepare(cases, partition, seed)).bundle
+
+
+def learn(data: Fitting) -> Learned:
+    """The same on rows that are already there."""
+    features = Features(data.partition, data.modalities, data.fields)
     design = design_of(data, features)
     c, logits, score = _chosen(data, design)
-    temperature = fit_temperature(logits, data.truth, data.weight)
-    tree = shares(partition)
+    tree = shares(data.partition)
     weights = _start(data.target(), design, tree)
     for weaker in PENALTIES[: PENALTIES.index(c) + 1]:
         weights = fit_weights(design, data.truth, data.weight, data.target(), tree, weaker, weights)
-    manifest = data.manifest(NAME, temperature, ["scipy"]) | {
-        "penalty": c,
-        "cross_fitted_loss": score,
-        "entries": list(features.names),
-    }
-    return manifest, {TENSORS: pack(vars(weights.on(tree)))}
+    about, answers = data.conclude(NAME, logits, ["scipy"])
+    manifest = about | {"penalty": c, "cross_fitted_loss": score, "entries": list(features.names)}
+    return Learned(manifest, {TENSORS: pack(vars(weights.on(tree)))}, answers)
 
 
 def design_of(data: Fitting, features: Features) -> Design:
     """The design of every row."""
-    table = np.empty((len(data.rows), len(features.names)))
-    ratios = np.zeros((len(data.rows), 2 * len(data.modalities), len(data.partition.ids)))
-    for i, row in enumerate(data.rows):
-        found = {e.modality: features.ratios.log(e) for e in row.evidence}
-        table[i] = features.from_ratios(found, row.patient)
-        among = len(data.modalities) if len(found) > 1 else 0
-        for modality, ratio in found.items():
-            ratios[i, among + data.modalities.index(modality)] = ratio
-    return Design(table, ratios)
+    table = np.stack([features.vector(row.evidence, row.patient) for row in data.rows])
+    evidence = [row.evidence for row in data.rows]
+    width = len(data.partition.ids)
+    return Design(table, opinion.terms(features.ratios, data.modalities, evidence, width))
 
 
 def _chosen(data: Fitting, design: Design) -> tuple[float, FloatArray, float]:

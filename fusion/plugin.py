@@ -34,10 +34,17 @@ def _spec(name: str, title: str, *, learns: bool = True) -> FuserSpec:
 
 @hookimpl
 def dxtree_fusers() -> list[FuserSpec]:
-    """The four fusers, by name."""
+    """The fusers, by name."""
     return [
         _spec("bayes", "Bayes' rule: prior-corrected product with age, sex and site"),
         _spec("boosted", "Gradient-boosted trees over log ratios and metadata (xgboost)"),
+        _spec(
+            "boosted_monotone", "Trees that correct the first level and never turn evidence round (xgboost)"
+        ),
         _spec("image_only", "Mean over modalities, metadata ignored", learns=False),
+        _spec("joint_concat", "Net of log ratios and metadata side by side"),
+        _spec("joint_metablock", "Net of log ratios that metadata gate (MetaBlock)"),
         _spec("logistic", "Multinomial logistic regression over log ratios and metadata"),
+        _spec("pool", "Log-opinion pool of the images with learned weights, metadata ignored"),
+        _spec("stack", "Super Learner: convex mixture of the other fusers"),
     ]

@@ -34,6 +34,7 @@ IntArray = npt.NDArray[np.int64]
 class Row:
     """One lesion with some of its inputs. `truth` is the place of its class in the partition."""
 
+    lesion: str
     evidence: tuple[Evidence, ...]
     patient: PatientMetadata
     truth: int
@@ -56,7 +57,7 @@ def rows_of(cases: Sequence[FusionCase], partition: Partition, seed: int, power:
     for case, weight in zip(cases, case_weights(cases, partition, power).tolist(), strict=True):
         for (modalities, patient), share in _subsets(case, seed).items():
             evidence = tuple(e for e in case.evidence if e.modality in modalities)
-            row = Row(evidence, patient, index[case.truth], case.fold, weight * share)
+            row = Row(case.lesion, evidence, patient, index[case.truth], case.fold, weight * share)
             if not row.passes_through:
                 found.append(row)
     return found

@@ -20,10 +20,13 @@ import numpy.typing as npt
 from core.case import FIELDS
 from core.errors import TrainingError
 from core.partition import Partition
+from core.probabilities import mean
 from core.tree import FloatArray
-from fusion.balance import BALANCE_LEVEL, BALANCE_POWER, log_shares
+from fusion.balance import BALANCE_LEVEL, BALANCE_POWER, Mixture, log_shares
+from fusion.blend import own_weight
+from fusion.calibration import fit_temperature, log_softmax
 from fusion.evidence import in_order
-from fusion.fitted import KIND
+from fusion.fitted import KIND, OWN_WEIGHT
 from fusion.rows import IntArray, Row, arrays, rows_of
 from plugins.specs import FuserSpec, FusionCase
 
@@ -113,6 +116,16 @@ class Fitting:
         return arrays(self.rows)[2]
 
     @cached_property
+    def natural(self) -> FloatArray:
+        """Weight of each row where every lesion weighs the same, as they come to a clinic."""
+        return arrays(rows_of(self.cases, self.partition, self.seed, 1.0))[2]
+
+    @cached_property
+    def images(self) -> FloatArray:
+        """What `image_only` says of each row: rows x classes."""
+        return np.stack([mean(e.probabilities for e in row.evidence).values for row in self.rows])
+
+    @cached_property
     def folds(self) -> int:
         """Number of folds."""
         return max(c.fold for c in self.cases) + 1
@@ -140,7 +153,37 @@ class Fitting:
             found[inside] = fit(fold)(inside)
         return found
 
-    def manifest(self, name: str, temperature: float, libraries: Sequence[str]) -> dict[str, Any]:
+    def conclude(
+        self, name: str, logits: FloatArray, libraries: Sequence[str], fields: Sequence[str] | None = None
+    ) -> tuple[dict[str, Any], FloatArray]:
+        """The manifest, and the probabilities of every row, both from its cross-fitted logits.
+
+        The temperature is that of all rows under their weights. The own weight is that of `fusion.blend`, for
+        lesions as they come. `fields` are those the fuser uses, all where none are named. Where the fuser
+        passes one modality through, the row's answer is that of the modality.
+        """
+        known = self.fields if fields is None else tuple(fields)
+        learned = np.array([len(r.evidence) > 1 or bool({*r.patient.known()} & {*known}) for r in self.rows])
+        part, truth = logits[learned], self.truth[learned]
+        answers, temperature, own = self.images.copy(), 1.0, 1.0
+        if learned.any():
+            temperature = fit_temperature(part, truth, self.weight[learned])
+            said = self.mixture().apply(np.exp(log_softmax(part / temperature)))
+            said /= said.sum(axis=1, keepdims=True)
+            at, images = np.arange(len(truth)), answers[learned]
+            lesions = [row.lesion for row, k in zip(self.rows, learned.tolist(), strict=True) if k]
+            own = own_weight(said[at, truth], images[at, truth], lesions, self.natural[learned])
+            answers[learned] = own * said + (1 - own) * images
+        manifest = self.manifest(name, temperature, libraries, known) | {OWN_WEIGHT: own}
+        return manifest, answers
+
+    def mixture(self) -> Mixture:
+        """From the balanced mixture of the fit to the one that fusers answer for."""
+        return Mixture(self.partition, self.shift())
+
+    def manifest(
+        self, name: str, temperature: float, libraries: Sequence[str], fields: Sequence[str]
+    ) -> dict[str, Any]:
         """What the bundle says of the fit; `libraries` are the distributions that took part."""
         return {
             "kind": KIND,
@@ -148,7 +191,7 @@ class Fitting:
             "classes": list(self.partition.ids),
             "partition": self.partition.fingerprint,
             "modalities": list(self.modalities),
-            "fields": list(self.fields),
+            "fields": list(fields),
             "temperature": float(temperature),
             "balance_power": self.power,
             "balance_level": BALANCE_LEVEL,
@@ -160,10 +203,31 @@ class Fitting:
         }
 
 
+@dataclass(frozen=True)
+class Learned:
+    """A fitted fuser: manifest and files of its bundle, and its cross-fitted probabilities of every row."""
+
+    manifest: Mapping[str, Any]
+    files: Mapping[str, bytes]
+    crossed: FloatArray
+
+    @property
+    def bundle(self) -> tuple[Mapping[str, Any], Mapping[str, bytes]]:
+        """Manifest and files."""
+        return self.manifest, self.files
+
+
 def prepare(cases: Sequence[FusionCase], partition: Partition, seed: int) -> Fitting:
-    """Checks cases as `check_cases` does and sorts them."""
+    """Checks cases as `check_cases` does and sorts them.
+
+    Raises `TrainingError` too where no case has two modalities or a known field: then every answer is that
+    of the one image, and there is nothing to learn.
+    """
     check_cases(cases, partition)
-    return Fitting(tuple(sorted(cases, key=lambda c: (c.cohort, c.lesion))), partition, seed)
+    data = Fitting(tuple(sorted(cases, key=lambda c: (c.cohort, c.lesion))), partition, seed)
+    if not data.rows:
+        raise TrainingError("no case has two modalities or any metadata; a fuser needs one of them to learn")
+    return data
 
 
 def versions(libraries: Sequence[str]) -> dict[str, str]:

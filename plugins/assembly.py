@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 
 from core.errors import BundleError, DxtreeError, PluginContractError
 from core.pipeline import Pipeline
-from core.protocols import Fuser, ModalityModel
+from core.protocols import Adjustment, Fuser, ModalityModel
 from plugins.config import Settings
 from plugins.manager import PluginManager
-from plugins.model_set import MANIFEST, ModelSet
+from plugins.model_set import MANIFEST, UNCALIBRATED, ModelSet
 from plugins.registry import Registry, guarded
 from plugins.specs import ModalitySpec, ModelRequest
 
 DEFAULT_SET = "default"
 FALLBACK = "bayes"
 """The fuser that joins a modality which the chosen fuser was not fitted with."""
+
+CALIBRATORS = "fusion.calibrating.calibrator"
+"""The module that reads calibrations, by name as entry points name theirs: it stands above this layer."""
 
 
 def load_registry(settings: Settings | None = None) -> Registry:
@@ -41,19 +45,26 @@ def find_model_set(registry: Registry, name_or_folder: str | None = None) -> Mod
 
 
 def assemble(
-    registry: Registry, models: ModelSet, *, fuser: str | None = None, engine: str = "auto"
+    registry: Registry,
+    models: ModelSet,
+    *,
+    fuser: str | None = None,
+    engine: str = "auto",
+    calibration: str | None = None,
 ) -> Pipeline:
     """A pipeline of every modality that the set has a bundle for or that brings its own model.
 
     `fuser` names one of the set's fitted fusers or one that needs no fitting; without it the set's
-    default is taken; `engine` goes to every modality. Models are loaded when a case first needs them,
-    once, whichever thread asks.
+    default is taken; `engine` goes to every modality. `calibration` names one that the set holds for the
+    fuser, or "none"; without it the set's default is applied where the fuser has it. Models are loaded when
+    a case first needs them, once, whichever thread asks.
     """
     partition = models.partition
-    return Pipeline(
+    name = fuser or models.default_fuser
+    pipeline = Pipeline(
         partition=partition,
         models=modality_models(registry, models, engine),
-        fuser=load_fuser(registry, models, fuser or models.default_fuser),
+        fuser=load_fuser(registry, models, name),
         observers=registry.manager.observers(),
         fallback=_fallback(registry, models),
         provenance={
@@ -66,6 +77,8 @@ def assemble(
             "plugins_failed": [s.name for s in registry.manager.statuses if s.state == "failed"],
         },
     )
+    adjustment = load_calibration(models, name, calibration)
+    return pipeline if adjustment is None else pipeline.with_calibration(adjustment)
 
 
 def modality_models(
@@ -90,6 +103,28 @@ def load_fuser(registry: Registry, models: ModelSet, name: str) -> Fuser:
     if not isinstance(fuser, Fuser):
         raise PluginContractError(f"fuser {name!r} loaded something that is no fuser")
     return fuser
+
+
+def load_calibration(models: ModelSet, fuser: str, name: str | None = None) -> Adjustment | None:
+    """The calibration of a fuser by name; without one the set's default, `None` where the fuser has none.
+
+    "none" is `None`. Raises `BundleError` where the set holds no calibration of that name for the fuser, and
+    what reading it raises.
+    """
+    wanted = name or models.default_calibration
+    if wanted is None or wanted == UNCALIBRATED:
+        return None
+    bundle = models.calibration_bundle(fuser, wanted)
+    if bundle is None and name is None:
+        return None
+    if bundle is None:
+        held = ", ".join(sorted(models.calibrations.get(fuser, {}))) or "none"
+        raise BundleError(
+            f"this model set holds no calibration {wanted!r} of the {fuser} fuser; it holds: {held}. "
+            "See dxtree fit-fusion"
+        )
+    calibration: Adjustment = import_module(CALIBRATORS).from_files(models.partition, bundle, fuser)
+    return calibration
 
 
 def usable_fusers(registry: Registry, models: ModelSet) -> tuple[str, ...]:

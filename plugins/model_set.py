@@ -5,6 +5,7 @@
     SET/partition.json     the training classes
     SET/lesions.json       hashes of the lesions in each part of the split
     SET/<modality>/        one bundle each   SET/fusers/<name>/     one bundle each
+    SET/calibrations/<fuser>/<cohort>/       one bundle each, where there are any
 
 The manifest of the set names the digest of each bundle's own manifest, which names the sha256 of each of
 its files: no byte can change unnoticed.
@@ -31,7 +32,15 @@ from core.taxonomy import Taxonomy
 MANIFEST = "pipeline.json"
 MODALITY_MANIFEST = "bundle.json"
 FUSER_MANIFEST = "fuser.json"
+CALIBRATION_MANIFEST = "calibration.json"
 FUSERS = "fusers"
+CALIBRATIONS = "calibrations"
+
+UNCALIBRATED = "none"
+"""In place of a calibration's name: leave the answers as the fuser gives them."""
+
+BundleFiles = tuple[Mapping[str, Any], Mapping[str, bytes]]
+"""Manifest and files of a bundle that is to be written."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,22 @@ class ModelSet:
         """Name of the fuser that answers unless another is asked for."""
         return self.bundle.require("default_fuser", str)  # type: ignore[no-any-return]
 
+    @property
+    def calibrations(self) -> Mapping[str, Mapping[str, str]]:
+        """Fuser to its calibrations, each with the digest of its bundle's manifest; empty in older sets."""
+        found = self.bundle.manifest.get("calibrations", {})
+        if not isinstance(found, dict) or not all(isinstance(names, dict) for names in found.values()):
+            raise ContractError("the bundle's manifest needs 'calibrations' as a dict of dicts")
+        return found
+
+    @property
+    def default_calibration(self) -> str | None:
+        """Name of the calibration that is applied unless another is asked for; `None` for none."""
+        found = self.bundle.manifest.get("default_calibration")
+        if found is not None and not isinstance(found, str):
+            raise ContractError("the bundle's manifest needs 'default_calibration' as a text")
+        return found
+
     def modality_bundle(self, name: str) -> Bundle | None:
         """The checked bundle of a modality, or `None` where the set has none of this name."""
         if name not in self.modalities:
@@ -103,6 +128,13 @@ class ModelSet:
         if name not in self.fusers:
             return None
         return self._bundle(self.folder / FUSERS / name, FUSER_MANIFEST, self.fusers[name])
+
+    def calibration_bundle(self, fuser: str, name: str) -> Bundle | None:
+        """The checked bundle of a fuser's calibration, or `None` where the set has none of this name."""
+        digest = self.calibrations.get(fuser, {}).get(name)
+        if digest is None:
+            return None
+        return self._bundle(self.folder / CALIBRATIONS / fuser / name, CALIBRATION_MANIFEST, digest)
 
     def contents(self) -> Mapping[str, int]:
         """Bytes of every file, by its path inside the set."""
@@ -127,15 +159,21 @@ def write_model_set(
     split: Split,
     *,
     modalities: Mapping[str, Path],
-    fusers: Mapping[str, tuple[Mapping[str, Any], Mapping[str, bytes]]],
+    fusers: Mapping[str, BundleFiles],
     default_fuser: str,
     about: Mapping[str, Any],
     texts: Mapping[str, bytes],
+    calibrations: Mapping[str, Mapping[str, BundleFiles]] | None = None,
+    default_calibration: str | None = None,
 ) -> ModelSet:
     """Copies modality bundles, writes fusers and the manifest that holds them together, and opens the set.
 
-    `about` enters the manifest (name, licence, demonstration ...), `texts` are files such as the card.
+    `about` enters the manifest (name, licence, demonstration ...), `texts` are files such as the card;
+    `calibrations` are by fuser and name. Raises `ContractError` for a name that is no folder's, and where
+    the default fuser has no calibration of the default name.
     """
+    calibrated = calibrations or {}
+    _check_calibrations(calibrated, default_fuser, default_calibration)
     for name, source in modalities.items():
         bundle = read_bundle(source, MODALITY_MANIFEST)
         target = folder / name
@@ -147,6 +185,7 @@ def write_model_set(
     shutil.rmtree(folder / FUSERS, ignore_errors=True)
     for name, (manifest, files) in fusers.items():
         write_bundle(folder / FUSERS / name, FUSER_MANIFEST, manifest, files)
+    digests = _write_calibrations(folder / CALIBRATIONS, calibrated)
     document = {
         "kind": "models",
         **about,
@@ -155,6 +194,8 @@ def write_model_set(
         "modalities": {m: read_bundle(folder / m, MODALITY_MANIFEST).digest for m in sorted(modalities)},
         "fusers": {f: read_bundle(folder / FUSERS / f, FUSER_MANIFEST).digest for f in sorted(fusers)},
         "default_fuser": default_fuser,
+        **({"calibrations": digests} if digests else {}),
+        **({"default_calibration": default_calibration} if default_calibration else {}),
     }
     files = {
         "taxonomy.json": partition.taxonomy.to_json().encode(),
@@ -167,6 +208,30 @@ def write_model_set(
         old.unlink()
     write_bundle(folder, MANIFEST, document, files)
     return ModelSet.open(folder)
+
+
+def _check_calibrations(
+    calibrations: Mapping[str, Mapping[str, BundleFiles]], default_fuser: str, default: str | None
+) -> None:
+    for name in (name for names in calibrations.values() for name in names):
+        if Path(name).name != name or not name.strip(".") or name == UNCALIBRATED:
+            raise ContractError(f"a calibration cannot be called {name!r}; it names a folder")
+    if default is not None and default not in calibrations.get(default_fuser, {}):
+        raise ContractError(f"the default fuser {default_fuser!r} has no calibration {default!r}")
+
+
+def _write_calibrations(
+    folder: Path, calibrations: Mapping[str, Mapping[str, BundleFiles]]
+) -> dict[str, dict[str, str]]:
+    """Writes every bundle in place of what stood there; gives their digests."""
+    shutil.rmtree(folder, ignore_errors=True)
+    digests: dict[str, dict[str, str]] = {}
+    for fuser, names in sorted(calibrations.items()):
+        for name, (manifest, files) in sorted(names.items()):
+            target = folder / fuser / name
+            write_bundle(target, CALIBRATION_MANIFEST, manifest, files)
+            digests.setdefault(fuser, {})[name] = read_bundle(target, CALIBRATION_MANIFEST).digest
+    return digests
 
 
 def _parts_json(split: Split) -> bytes:

@@ -17,7 +17,7 @@ from core.taxonomy import IntArray
 from core.tree import FloatArray
 from dxtree.evaluation import METRICS, Interval
 from dxtree.evaluation.intervals import group_index, interval, sample
-from dxtree.evaluation.metrics import auc
+from dxtree.evaluation.ranking import auc
 from dxtree.evaluation.weighted import BoolArray
 
 AUC_METRIC = next(m for m in METRICS if m.name == "auc_malignant")

@@ -18,8 +18,7 @@ from core.tree import FloatArray
 from dxtree.binary.curve import check_share, checked, curve_of, rows_of
 from dxtree.evaluation import Interval, Metric
 from dxtree.evaluation.intervals import interval, sample
-from dxtree.evaluation.metrics import weighted_mean
-from dxtree.evaluation.weighted import BoolArray, Statistic, add_ties, ratio, tie_starts
+from dxtree.evaluation.weighted import BoolArray, Statistic, add_ties, ratio, tie_starts, weighted_mean
 
 Aim = Literal["sensitivity", "specificity"]
 Source = Literal["these lesions", "other lesions"]

@@ -50,6 +50,10 @@ def diagnose(
         typer.Option(help="A case as JSON, in place of the options above; paths beside the file."),
     ] = None,
     fuser: Annotated[str | None, typer.Option(help="How to fuse; default: the model set's own.")] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(help="The fuser's calibration, such as milk10k, or none; default: the model set's own."),
+    ] = None,
     engine: Annotated[str, typer.Option(help="auto, onnxruntime or torch.")] = "auto",
     strict: Annotated[
         bool, typer.Option(help="Fail when any modality fails, in place of a partial answer.")
@@ -78,7 +82,9 @@ def diagnose(
     shares = shares_of(prevalence or [])
     worth = None if utilities is None else read_utilities(utilities)
     registry = registry_of(plugin)
-    pipeline = assemble(registry, models_of(registry, models), fuser=fuser, engine=engine)
+    pipeline = assemble(
+        registry, models_of(registry, models), fuser=fuser, engine=engine, calibration=calibration
+    )
     pipeline = pipeline.with_prevalence(shares)
     nodes = dict.fromkeys(explain or [])
     for node in nodes:

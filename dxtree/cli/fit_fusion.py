@@ -1,4 +1,4 @@
-"""`dxtree fit-fusion`: fusers fitted on out-of-fold evidence, and the model set they complete."""
+"""`dxtree fit-fusion`: fusers and calibrations fitted on out-of-fold evidence, and the set they complete."""
 
 from __future__ import annotations
 
@@ -29,16 +29,23 @@ def fit_fusion(
     ] = None,
     licence_file: Annotated[Path | None, typer.Option(help="Text of the licence to put beside.")] = None,
     demonstration: Annotated[bool, typer.Option(help="Mark the set as one for demonstration only.")] = False,
+    calibrate: Annotated[
+        bool, typer.Option(help="Fit calibrations of every fuser, on each cohort and on all; slower.")
+    ] = True,
+    calibration: Annotated[
+        str,
+        typer.Option(help="The calibration that is applied unless another is asked for: a cohort or all."),
+    ] = "none",
     seed: Annotated[int, typer.Option(help="Decides dropping and folds.")] = 0,
     plugin: PluginOption = None,
 ) -> None:
-    """Fit fusers on out-of-fold evidence of training runs and write a model set."""
+    """Fit fusers and their calibrations on out-of-fold evidence of training runs and write a model set."""
     from core.errors import TrainingError
     from core.manifest import read_bundle
     from dxtree.cohorts.reading import read_cohorts
-    from dxtree.fitting import fit_fusers, out_of_fold_evidence
+    from dxtree.fitting import check_calibration, fit_calibrations, fit_fusers, out_of_fold_evidence
     from modalities.training.run import open_run
-    from plugins.model_set import MODALITY_MANIFEST, write_model_set
+    from plugins.model_set import MODALITY_MANIFEST, UNCALIBRATED, write_model_set
 
     registry = registry_of(plugin)
     names = fuser or list(registry.fusers.names())
@@ -55,15 +62,15 @@ def fit_fusion(
     }
     cases = out_of_fold_evidence(runs, temperatures)
     typer.echo(f"{len(cases):,} lesions with out-of-fold evidence", err=True)
-    fitted = fit_fusers(
-        registry,
-        names,
-        cases,
-        runs[0].partition,
-        seed,
-        licence,
-        lambda n: typer.echo(f"fitting {n}", err=True),
-    )
+    check_calibration(calibration, cases if calibrate else [])
+    material = (cases, runs[0].partition, seed, licence)
+    fitted = fit_fusers(registry, names, *material, lambda n: typer.echo(f"fitting {n}", err=True))
+    calibrated = {}
+    if calibrate:
+        usable = sorted({*names, default})
+        calibrated = fit_calibrations(
+            registry, usable, *material, lambda n: typer.echo(f"calibrating {n}", err=True)
+        )
     texts = {"card.md": card, "LICENCE.txt": licence_file}
     models = write_model_set(
         out,
@@ -74,6 +81,8 @@ def fit_fusion(
         default_fuser=default,
         about={"name": name, "description": description, "licence": licence, "demonstration": demonstration},
         texts={file: path.read_bytes() for file, path in texts.items() if path is not None},
+        calibrations=calibrated,
+        default_calibration=None if calibration == UNCALIBRATED else calibration,
     )
     for file, size in models.contents().items():
         typer.echo(f"{size:>12,}  {file}", err=True)

@@ -11,18 +11,22 @@ import sys
 import typer
 
 from dxtree.cli import (
+    benchmark,
     binary,
     demo,
     diagnose,
     doctor,
     evaluate,
+    evidence,
     experiment,
     fit_fusion,
+    fit_head,
     models,
     partition,
     plugins,
     reproduce,
     split,
+    survey,
     synthesize,
     train,
 )
@@ -40,10 +44,14 @@ app.command("demo")(demo.demo)
 app.command("diagnose")(diagnose.diagnose)
 app.command("partition")(partition.partition)
 app.command("synthesize")(synthesize.synthesize)
+app.command("survey")(survey.survey)
 app.command("split")(split.split)
 app.command("train")(train.train)
+app.command("fit-head")(fit_head.fit_head)
 app.command("fit-fusion")(fit_fusion.fit_fusion)
 app.command("evaluate")(evaluate.evaluate)
+app.command("evidence")(evidence.evidence)
+app.command("benchmark")(benchmark.benchmark)
 app.command("experiment")(experiment.experiment)
 app.command("reproduce")(reproduce.reproduce)
 app.command("binary")(binary.binary)

@@ -4,7 +4,7 @@ from dxtree.evaluation.evaluate import evaluate, score
 from dxtree.evaluation.gathering import Failure, Gathering, Predictions, Progress, gather, predict
 from dxtree.evaluation.intervals import Interval
 from dxtree.evaluation.labels import LabelSet, LabelSets, label_sets
-from dxtree.evaluation.metrics import METRICS, Metric, Scored
+from dxtree.evaluation.metrics import ALL_METRICS, METRICS, Metric, NodeScores, Scored, node_metrics
 from dxtree.evaluation.recompute import recompute
 from dxtree.evaluation.records import write_predictions
 from dxtree.evaluation.report import print_evaluation
@@ -12,6 +12,7 @@ from dxtree.evaluation.results import Block, Difference, Evaluation
 from dxtree.evaluation.subgroups import Subgroup
 
 __all__ = [
+    "ALL_METRICS",
     "METRICS",
     "Block",
     "Difference",
@@ -22,6 +23,7 @@ __all__ = [
     "LabelSet",
     "LabelSets",
     "Metric",
+    "NodeScores",
     "Predictions",
     "Progress",
     "Scored",
@@ -29,6 +31,7 @@ __all__ = [
     "evaluate",
     "gather",
     "label_sets",
+    "node_metrics",
     "predict",
     "print_evaluation",
     "recompute",

@@ -16,8 +16,10 @@ import numpy as np
 from core.case import Case, ImageInput, PatientMetadata
 from core.cohort import Lesion
 from core.errors import CohortError, DxtreeError, UnknownModality
+from core.gathering import LEFT_OUT, Gathered
 from core.partition import Partition
-from core.pipeline import LEFT_OUT, Gathered, Pipeline, mean
+from core.pipeline import Pipeline
+from core.probabilities import mean
 from core.protocols import Evidence, Fuser
 from core.tree import FloatArray
 from dxtree.evaluation.weighted import BoolArray

@@ -2,7 +2,7 @@
 
 The bootstrap draws whole lesions with replacement (Efron 1979); a lesion of several rows is drawn with all of
 them. Pipelines are compared on the same draws. Draws are counts that weight the rows, so that a thousand
-resamples are a few matrix products.
+resamples are a few matrix products. How draws turn into bounds: `bounds`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,13 @@ import numpy as np
 from core.errors import CohortError
 from core.taxonomy import IntArray
 from core.tree import FloatArray
+from dxtree.evaluation.bounds import CONFIDENCE, ROUNDING, Method, bounds
+from dxtree.evaluation.bounds import Sampled as Sampled
 from dxtree.evaluation.metrics import Metric, value_of
 from dxtree.evaluation.weighted import Statistic
 
-CONFIDENCE = 0.95
-LEAST_DEFINED = 0.5
-"""Share of resamples that must define a statistic before an interval is stated."""
-
-ROUNDING = 1e-9
-"""A difference nearer to zero than this is no difference."""
-
-_CELLS = 1_000_000
-"""Weights held at once: rows x resamples of one chunk."""
+_CELLS = 128_000
+"""Weights held at once, rows x resamples of one chunk: 1 MB, which the second cache of a core holds."""
 
 Key = TypeVar("Key", bound=Hashable)
 Verdict = Literal["better", "worse", "no difference", "undefined"]
@@ -35,7 +30,10 @@ Verdict = Literal["better", "worse", "no difference", "undefined"]
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its 95 % interval; `None` with a `reason` where it is not defined."""
+    """A value with its 95 % interval; `None` with a `reason` where it is not defined.
+
+    A reason beside two bounds says why they are not of the method that was asked for.
+    """
 
     value: float | None
     low: float | None
@@ -46,14 +44,6 @@ class Interval:
         """JSON-ready; `reason` stands there only where something is not defined."""
         found: dict[str, Any] = {"value": self.value, "low": self.low, "high": self.high}
         return found if self.reason is None else {**found, "reason": self.reason}
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """A statistic on the sample itself and on every resample; NaN where not defined."""
-
-    value: float
-    draws: FloatArray
 
 
 def group_index(names: Sequence[Hashable]) -> IntArray:
@@ -83,16 +73,38 @@ def draw_weights(groups: IntArray, resamples: int, seed: int) -> Iterator[FloatA
         yield counts[groups].astype(np.float64)
 
 
+def jackknife_weights(groups: IntArray, blocks: int | None = None) -> Iterator[FloatArray]:
+    """Weights that leave out one group each, rows x groups, in chunks.
+
+    With fewer `blocks` than groups each leaves out a block of them: group k lies in block k modulo `blocks`.
+    """
+    size = int(groups.max(initial=-1)) + 1
+    if blocks is not None and blocks < size:
+        groups, size = groups % blocks, blocks
+    width = max(1, _CELLS // max(len(groups), 1))
+    for start in range(0, size, width):
+        left_out = np.arange(start, min(start + width, size))
+        yield (groups[:, None] != left_out[None, :]).astype(np.float64)
+
+
 def sample(
-    statistics: Mapping[Key, Statistic], groups: IntArray, *, resamples: int, seed: int
+    statistics: Mapping[Key, Statistic],
+    groups: IntArray,
+    *,
+    resamples: int,
+    seed: int,
+    jackknife: bool = False,
+    blocks: int | None = None,
 ) -> dict[Key, Sampled]:
-    """Every statistic on the sample and on the same resamples of it."""
-    draws: dict[Key, list[FloatArray]] = {key: [] for key in statistics}
-    for weights in draw_weights(groups, resamples, seed):
-        for key, statistic in statistics.items():
-            draws[key].append(statistic(weights))
+    """Every statistic on the sample and on the same resamples of it.
+
+    `jackknife`: on the sample less each group in turn as well, which BCa intervals need; or less each of
+    `blocks` blocks of groups, which gives nearly the same acceleration for less work.
+    """
     rows = len(groups)
-    return {k: Sampled(value_of(s, rows), np.concatenate(draws[k])) for k, s in statistics.items()}
+    drawn = _over(statistics, draw_weights(groups, resamples, seed))
+    left_out = _over(statistics, jackknife_weights(groups, blocks)) if jackknife else {}
+    return {k: Sampled(value_of(s, rows), drawn[k], left_out.get(k)) for k, s in statistics.items()}
 
 
 def interval(
@@ -100,43 +112,46 @@ def interval(
     metric: Metric,
     reason: str = "not defined on these lesions",
     null: FloatArray | None = None,
+    method: Method = "percentile",
 ) -> Interval:
     """The 95 % interval of a metric.
 
-    Percentiles of the resamples (Efron and Tibshirani 1993, ch. 13). For a `biased` metric, whose
-    resamples lie further off than the sample itself, the basic interval (Davison and Hinkley 1997, ch. 5)
-    mirrors them about the value and takes that bias out; it is widened to hold the value, and to hold zero
-    where the value is one that chance alone makes of a true value of zero (`null`: draws of that).
+    Percentiles of the resamples (Efron and Tibshirani 1993, ch. 13), or BCa (see `bounds`). For a `biased`
+    metric, whose resamples lie further off than the sample itself, the basic interval (Davison and Hinkley
+    1997, ch. 5) mirrors them about the value and takes that bias out; it is widened to hold the value, and to
+    hold zero where the value is one that chance alone makes of a true value of zero (`null`: draws of that).
     """
     if not np.isfinite(sampled.value):
         return Interval(None, None, None, reason)
-    found = _bounds(sampled, metric.biased)
+    found = bounds(sampled, "basic" if metric.biased else method)
     if found is None:
         return Interval(sampled.value, None, None, "most resamples do not define it")
-    low, high = max(found[0], 0.0), min(found[1], metric.upper)
+    low, high = max(found.low, 0.0), min(found.high, metric.upper)
     if null is not None and sampled.value <= np.quantile(null, (1 + CONFIDENCE) / 2):
         low = 0.0
-    return Interval(sampled.value, min(low, sampled.value), max(high, sampled.value))
+    return Interval(sampled.value, min(low, sampled.value), max(high, sampled.value), found.reason)
 
 
-def difference(first: Sampled, second: Sampled, metric: Metric) -> tuple[Interval, Verdict]:
+def difference(
+    first: Sampled, second: Sampled, metric: Metric, method: Method = "percentile"
+) -> tuple[Interval, Verdict]:
     """First minus second over the same resamples, and what that says about the first.
 
     "better" and "worse" need an interval that excludes zero. Intervals are not widened for the number of
     comparisons made: of many, one in twenty excludes zero by chance.
     """
-    paired = Sampled(first.value - second.value, first.draws - second.draws)
+    paired = first.minus(second)
     if not np.isfinite(paired.value):
         return Interval(None, None, None, "one of the two is not defined"), "undefined"
-    found = _bounds(paired, metric.biased)
+    found = bounds(paired, "basic" if metric.biased else method)
     if found is None:
         return Interval(paired.value, None, None, "most resamples do not define it"), "undefined"
-    low, high = min(found[0], paired.value), max(found[1], paired.value)
+    low, high = min(found.low, paired.value), max(found.high, paired.value)
     sign = (low > ROUNDING) - (high < -ROUNDING)
     verdict: Verdict = "no difference"
     if sign:
         verdict = "better" if (sign > 0) == metric.higher_is_better else "worse"
-    return Interval(paired.value, low, high), verdict
+    return Interval(paired.value, low, high, found.reason), verdict
 
 
 def wilson(share: FloatArray, size: float) -> tuple[FloatArray, FloatArray]:
@@ -144,13 +159,14 @@ def wilson(share: FloatArray, size: float) -> tuple[FloatArray, FloatArray]:
     z = 1.959963984540054
     middle = (share + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z / (1 + z**2 / size) * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
-    return np.maximum(middle - half, 0), np.minimum(middle + half, 1)
+    # A share of 0 or 1 is its own bound, and rounding must not put it outside.
+    return np.clip(middle - half, 0, share), np.clip(middle + half, share, 1)
 
 
-def _bounds(sampled: Sampled, biased: bool) -> tuple[float, float] | None:
-    defined = sampled.draws[np.isfinite(sampled.draws)]
-    if len(defined) < LEAST_DEFINED * len(sampled.draws) or not len(defined):
-        return None
-    tail = (1 - CONFIDENCE) / 2
-    low, high = (float(q) for q in np.quantile(defined, [tail, 1 - tail]))
-    return (2 * sampled.value - high, 2 * sampled.value - low) if biased else (low, high)
+def _over(statistics: Mapping[Key, Statistic], chunks: Iterator[FloatArray]) -> dict[Key, FloatArray]:
+    """Every statistic over every column of weights."""
+    found: dict[Key, list[FloatArray]] = {key: [] for key in statistics}
+    for weights in chunks:
+        for key, statistic in statistics.items():
+            found[key].append(statistic(weights))
+    return {key: np.concatenate(parts or [np.zeros(0)]) for key, parts in found.items()}

@@ -1,7 +1,7 @@
 """Does another way of reckoning find the same numbers? From the file of predictions, lesion by lesion.
 
-Nothing of `labels`, `metrics` or `calibration` is used: classes come from the tree of each lesion, metrics
-from scikit-learn or from their definitions as loops. Slow on purpose.
+Nothing of `labels`, `metrics` or what those build on is used: classes come from the tree of each lesion,
+metrics from `slowly`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import MissingExtra, TaxonomyError
+from core.errors import TaxonomyError
 from core.partition import Partition
 from core.probabilities import LeafProbabilities, TreeProbabilities
-from core.tree import FloatArray, TreeSums
+from core.tree import TreeSums
 from dxtree.cohorts.isic import official_class
 from dxtree.evaluation.records import read_predictions
+from dxtree.evaluation.slowly import Numbers, by_class, by_node
 from plugins.specs import CohortSpec
 
-Numbers = dict[str, float | None]
 Answers = dict[str, TreeProbabilities]
 """Lesion and cohort, as one text, to the answer for it."""
 
@@ -30,8 +30,7 @@ def recompute(
 ) -> dict[str, dict[str, Numbers]]:
     """Pipeline, label set, metric to its value, on the lesions that every pipeline in the file answers for.
 
-    `only` keeps the lesions of these ids, for the numbers of a subgroup. Raises `MissingExtra` without
-    scikit-learn.
+    `only` keeps the lesions of these ids, for the numbers of a subgroup. `None`: not defined there.
     """
     sums = TreeSums(partition)
     answers: dict[str, Answers] = defaultdict(dict)
@@ -64,12 +63,15 @@ def _numbers(
         if right not in scores:
             continue
         rows.append(scores)
-        truth.append(right)
+        truth.append(str(right))
         node = cohort.malignant
         if node is not None and node in tree and keys["truth"] not in taxonomy.path(node)[:-1]:
             malignant.append(tree[node])
             is_malignant.append(node in taxonomy.path(keys["truth"]))
-    return _metrics(rows, truth, malignant, is_malignant)
+    found = by_class(rows, truth) | by_node(malignant, is_malignant, "malignant")
+    if rows and name != "official":
+        found["tree_distance"] = _edges(rows, truth, sums.partition)
+    return found
 
 
 def _scores(name: str, tree: TreeProbabilities, cohort: CohortSpec) -> dict[str, float]:
@@ -96,44 +98,12 @@ def _truth(name: str, keys: Mapping[str, str], partition: Partition) -> str | No
     return partition.class_of(keys["truth"]) if name == "leaves" else keys["official"] or None
 
 
-def _metrics(
-    rows: Sequence[Mapping[str, float]],
-    truth: Sequence[str | None],
-    malignant: Sequence[float],
-    is_malignant: Sequence[bool],
-) -> Numbers:
-    try:
-        from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
-    except ImportError:
-        raise MissingExtra("recomputing an evaluation", "train") from None
-    names = ("accuracy", "balanced_accuracy", "auc_malignant", "brier", "ece")
-    if not rows:
-        return dict.fromkeys(names)
-    answer = [max(row, key=row.__getitem__) for row in rows]
-    present = sorted({str(t) for t in truth})
-    recall = recall_score(truth, answer, labels=present, average="macro", zero_division=0)
-    both = len(set(is_malignant)) == 2
-    scaled = [_scaled(row) for row in rows]
-    sure = [max(row.values()) for row in scaled]
-    hit = [a == t for a, t in zip(answer, truth, strict=True)]
-    errors = [sum((p - (c == t)) ** 2 for c, p in row.items()) for row, t in zip(scaled, truth, strict=True)]
-    return {
-        "accuracy": float(accuracy_score(truth, answer)),
-        "balanced_accuracy": float(recall),
-        "auc_malignant": float(roc_auc_score(is_malignant, malignant)) if both else None,
-        "brier": sum(errors) / len(errors),
-        "ece": _ece(np.array(sure), np.array(hit, float)),
-    }
-
-
-def _scaled(row: Mapping[str, float]) -> dict[str, float]:
-    total = sum(row.values())
-    return {c: p / total if total > 0 else 1 / len(row) for c, p in row.items()}
-
-
-def _ece(sure: FloatArray, hit: FloatArray, bins: int = 15) -> float:
-    """Every lesion stands `bins` times in the sorted list, so that bins of equal size need no fractions."""
-    pooled = np.array([hit[sure == here].mean() for here in sure])
-    order = np.argsort(sure, kind="stable")
-    repeated = [np.repeat(values[order], bins).reshape(bins, -1) for values in (pooled, sure)]
-    return float(np.abs(repeated[0].mean(axis=1) - repeated[1].mean(axis=1)).mean())
+def _edges(rows: Sequence[Mapping[str, float]], truth: Sequence[str], partition: Partition) -> float:
+    """Mean number of nodes that lie above, or are, one of answer and truth and not the other."""
+    node = {c.id: c.node for c in partition.classes}
+    apart = 0
+    for row, right in zip(rows, truth, strict=True):
+        said = max(row, key=row.__getitem__)
+        one, other = (set(partition.taxonomy.path(node.get(c, c))) for c in (said, right))
+        apart += len(one ^ other)
+    return apart / len(rows)

@@ -51,13 +51,13 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
 
 
 def _write(predictions: Predictions, writer: Writer) -> None:
-    writer.writerow([*KEYS, *map(_inert, predictions.partition.ids)])
+    writer.writerow([*KEYS, *map(inert, predictions.partition.ids)])
     for name, values in predictions.values.items():
         answered = predictions.known(name).tolist()
         for lesion, row, known in zip(predictions.lesions, values.tolist(), answered, strict=True):
             if known:
                 keys = (lesion.lesion, lesion.cohort, lesion.label, lesion.official or "", name)
-                writer.writerow([*map(_inert, keys), *map(repr, row)])
+                writer.writerow([*map(inert, keys), *map(repr, row)])
 
 
 def read_predictions(path: str | Path, partition: Partition) -> list[tuple[dict[str, str], list[float]]]:
@@ -74,7 +74,8 @@ def read_predictions(path: str | Path, partition: Partition) -> list[tuple[dict[
     ]
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
+    """The text with an apostrophe in front where a spreadsheet would run it as a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -11,7 +11,7 @@ from rich.text import Text
 from core.diagnosis import RESEARCH_USE
 from dxtree.evaluation.intervals import Interval
 from dxtree.evaluation.labels import NAMES
-from dxtree.evaluation.metrics import METRICS
+from dxtree.evaluation.metrics import ALL_METRICS, METRICS, Metric
 from dxtree.evaluation.results import Block, Evaluation
 from dxtree.evaluation.results import Table as Blocks
 from dxtree.evaluation.subgroups import SHOWN
@@ -22,7 +22,11 @@ HEADLINE = ("balanced_accuracy", "auc_malignant", "brier")
 WORST = 5
 """Subgroups printed a pipeline; the JSON holds all."""
 
-_TITLES = {m.name: m.title for m in METRICS}
+MORE = ("macro_f1", "official_f1", "macro_auc", "macro_average_precision")
+"""Further metrics that are printed for the headline set; the JSON holds all of every set."""
+
+_BY_NAME = {m.name: m for m in ALL_METRICS}
+_TITLES = {m.name: m.title for m in ALL_METRICS}
 _MARKS = {"better": "▲", "worse": "▼", "no difference": "=", "undefined": " "}
 _STYLES = {"better": "green", "worse": "red"}
 
@@ -37,6 +41,8 @@ def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> 
     )
     for name in NAMES:
         _print(out, pipelines_table(evaluation.pipelines, name))
+    more = [_BY_NAME[name] for name in MORE]
+    _print(out, pipelines_table(evaluation.pipelines, evaluation.headline_set, ", by class", more))
     for name in NAMES:
         _print(out, pipelines_table(evaluation.available, name, " (each on all it answers: no comparison)"))
     _print(out, *differences_tables(evaluation))
@@ -50,7 +56,9 @@ def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> 
     )
 
 
-def pipelines_table(blocks: Blocks, label_set: str, remark: str = "") -> Table | None:
+def pipelines_table(
+    blocks: Blocks, label_set: str, remark: str = "", metrics: Sequence[Metric] = METRICS
+) -> Table | None:
     """One row a pipeline, one column a metric; `None` where no pipeline has the label set."""
     rows = {name: row[label_set] for name, row in blocks.items() if label_set in row}
     if not rows:
@@ -63,12 +71,13 @@ def pipelines_table(blocks: Blocks, label_set: str, remark: str = "") -> Table |
     table.add_column("pipeline", no_wrap=True)
     if several:
         table.add_column("n", justify="right")
-    for m in METRICS:
+    for m in metrics:
         table.add_column(m.title, justify="right")
     for name, block in rows.items():
-        numbers = [formatted(block.metrics[m.name]) for m in METRICS]
+        numbers = [formatted(block.metrics[m.name]) for m in metrics]
         table.add_row(*map(Text, [name, *([str(block.n)] if several else []), *numbers]))
-    _chance(table, rows.values())
+    if any(m.name == "ece" for m in metrics):
+        _chance(table, rows.values())
     return table
 
 

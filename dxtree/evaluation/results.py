@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from core.diagnosis import RESEARCH_USE
+from dxtree.evaluation.bounds import CONFIDENCE, LEAST_DEFINED
 from dxtree.evaluation.gathering import Predictions
-from dxtree.evaluation.intervals import CONFIDENCE, LEAST_DEFINED, Interval, Verdict
+from dxtree.evaluation.intervals import Interval, Verdict
 from dxtree.evaluation.labels import LabelSets
-from dxtree.evaluation.metrics import METRICS
+from dxtree.evaluation.metrics import ALL_METRICS
 from dxtree.evaluation.records import write_predictions
 from dxtree.evaluation.subgroups import LEAST, Subgroup
 
-FORMAT = 1
-"""Version of `Evaluation.to_dict`."""
+FORMAT = 2
+"""Version of `Evaluation.to_dict`: 2 since it holds all of `ALL_METRICS`."""
 
 INTERVALS = (
     "95 % by bootstrap of whole lesions: percentiles, for ECE the basic interval, which also holds 0 where "
@@ -151,7 +152,7 @@ class Evaluation:
             "seed": self.seed,
             "confidence": CONFIDENCE,
             "intervals": INTERVALS,
-            "definitions": {m.name: m.definition for m in METRICS},
+            "definitions": {m.name: m.definition for m in ALL_METRICS},
             "provenance": dict(self.provenance),
             "research_use": RESEARCH_USE,
         }

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
 from core.errors import TaxonomyError
 from core.taxonomy import IntArray
 from core.tree import FloatArray, TreeSums
+from dxtree.evaluation.bounds import Sampled
 from dxtree.evaluation.calibration import calibrated_errors, reliability
 from dxtree.evaluation.gathering import IMAGE_ONLY, Predictions
-from dxtree.evaluation.intervals import Interval, Sampled, difference, group_index, interval, sample, wilson
-from dxtree.evaluation.labels import UNKNOWN, LabelSet, malignancy
-from dxtree.evaluation.metrics import METRICS, Scored
+from dxtree.evaluation.intervals import Interval, difference, group_index, interval, sample, wilson
+from dxtree.evaluation.labels import LEAVES, LEVELS, UNKNOWN, LabelSet, malignancy
+from dxtree.evaluation.metrics import ALL_METRICS, MALIGNANT, Metric, NodeScores, Scored
+from dxtree.evaluation.proper import tree_distances
 from dxtree.evaluation.results import Bin, Block, Difference
 from dxtree.evaluation.subgroups import Subgroup, subgroups
 from plugins.specs import CohortSpec
@@ -36,12 +39,15 @@ class Scoreboard:
         self.groups = [lesion.lesion for lesion in predictions.lesions]
         self.main = tuple(name for name in predictions.values if name not in predictions.variants)
         self.malignant, self.is_malignant, self.no_auc = _malignant(predictions, cohort)
+        self._distances = _distances(predictions)
 
     def scored(self, label_set: LabelSet, rows: IntArray, name: str) -> Scored:
         """One pipeline's scores and truth over some lesions."""
         scores = label_set.scores(self.predictions.values[name][rows])
-        malignant = self.malignant[name][rows] if self.malignant else None
-        return Scored(scores, label_set.truth[rows], malignant, self.is_malignant[rows])
+        nodes = {}
+        if self.malignant:
+            nodes[MALIGNANT] = NodeScores(self.malignant[name][rows], self.is_malignant[rows])
+        return Scored(scores, label_set.truth[rows], nodes, self._distances.get(label_set.name))
 
     def blocks(
         self, label_set: LabelSet, rows: IntArray, names: Sequence[str]
@@ -59,16 +65,13 @@ class Scoreboard:
         confidence, correct = scored.top_label()
         null = calibrated_errors(confidence, resamples=self.resamples, seed=self.seed)
         metrics = {}
-        for m in METRICS:
-            reason = "no lesion has a truth here" if not len(rows) else "not defined on these lesions"
-            if m.name == "auc_malignant" and len(rows):
-                reason = self.no_auc or "needs malignant and other lesions"
+        for m in ALL_METRICS:
             chance = null if m.name == "ece" and len(null) else None
-            metrics[m.name] = interval(samples[name, m.name], m, reason, chance)
+            metrics[m.name] = interval(samples[name, m.name], m, self._reason(m, len(rows)), chance)
         unmapped = label_set.unmapped(self.predictions.values[name][rows])
         return Block(
             n=len(rows),
-            malignant=int((scored.is_malignant == 1).sum()),
+            malignant=int((self.is_malignant[rows] == 1).sum()),
             classes=len(label_set.classes),
             classes_present=len(np.unique(scored.truth)),
             metrics=metrics,
@@ -77,11 +80,21 @@ class Scoreboard:
             reliability=_bins(*reliability(confidence, correct), len(rows)) if len(rows) else (),
         )
 
+    def _reason(self, metric: Metric, rows: int) -> str:
+        """Why a metric has no value, if it has none."""
+        if not rows:
+            return "no lesion has a truth here"
+        if metric.name.endswith(MALIGNANT):
+            return self.no_auc or "needs malignant and other lesions"
+        if metric.name == "tree_distance":
+            return "these classes are no nodes of the tree"
+        return "not defined on these lesions"
+
     def differences(self, label_set: str, n: int, samples: Samples) -> list[Difference]:
         """Every comparison that was fixed in advance, by every metric."""
         found = []
         for name, against in comparisons(self.predictions):
-            for m in METRICS:
+            for m in ALL_METRICS:
                 between, verdict = difference(samples[name, m.name], samples[against, m.name], m)
                 found.append(Difference(label_set, m.name, name, against, n, between, verdict))
         return found
@@ -121,6 +134,17 @@ def _malignant(
     except TaxonomyError as error:
         return None, unknown, error.safe_message
     return scores, malignancy(predictions.lesions, predictions.partition.taxonomy, node), None
+
+
+def _distances(predictions: Predictions) -> dict[str, FloatArray]:
+    """Edges between the classes of each label set whose classes are nodes."""
+    sums = TreeSums(predictions.partition)
+    taxonomy = predictions.partition.taxonomy
+    found = {LEAVES: tree_distances(taxonomy, [c.node for c in predictions.partition.classes])}
+    for name, depth in LEVELS.items():
+        with suppress(TaxonomyError):  # the tree has no such level, and so no such label set
+            found[name] = tree_distances(taxonomy, sums.level(depth))
+    return found
 
 
 def _bins(confidence: FloatArray, accuracy: FloatArray, rows: int) -> tuple[Bin, ...]:

@@ -12,9 +12,11 @@ from core.diagnosis import RESEARCH_USE
 from core.errors import TrainingError
 from core.tree import FloatArray
 from dxtree.binary import TaskResult
-from dxtree.evaluation.intervals import Interval, Sampled, Verdict, difference, group_index, interval, sample
-from dxtree.evaluation.metrics import METRICS, Metric, balanced_accuracy, weighted_mean
-from dxtree.evaluation.weighted import Statistic
+from dxtree.evaluation.bounds import Sampled
+from dxtree.evaluation.counting import balanced_accuracy
+from dxtree.evaluation.intervals import Interval, Verdict, difference, group_index, interval, sample
+from dxtree.evaluation.metrics import METRICS, Metric
+from dxtree.evaluation.weighted import Statistic, weighted_mean
 from dxtree.experiment.judging import Yardstick, cohort_yardstick, level_yardstick
 from dxtree.experiment.plan import Plan, read_metrics
 from dxtree.experiment.tasks import judge_tasks

@@ -296,7 +296,8 @@ def open_run(folder: Path, taxonomy: Taxonomy, images: Sequence[LabelledImage]) 
     """
     raw = _read_json(folder / "run.json")
     config = TrainingConfig.model_validate(raw["config"])
-    chosen = tuple(i for i in images if i.modality == config.modality)
+    reads = raw.get("reads", config.modality)  # a head may read the images of another modality
+    chosen = tuple(replace(i, modality=config.modality) for i in images if i.modality == reads)
     if dict(Counter(i.cohort for i in chosen)) != raw["cohorts"]:
         raise TrainingError(f"{folder.name} was trained on other data: {raw['cohorts']}; give those cohorts")
     return Run(folder, config, Partition.from_dict(taxonomy, raw["partition"]), read_split(folder), chosen)

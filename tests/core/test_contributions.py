@@ -17,8 +17,9 @@ from core.case import Case, ImageInput, PatientMetadata
 from core.contributions import FLOOR, contributions
 from core.diagnosis import RESEARCH_USE, schema
 from core.errors import BelowTrainingClass, CaseError, ContractError, TaxonomyError, UnknownNode
+from core.gathering import Gathered
 from core.partition import partition_tree
-from core.pipeline import Gathered, Pipeline
+from core.pipeline import Pipeline
 from core.probabilities import LeafProbabilities, TreeProbabilities, mean
 from core.protocols import Evidence, ImageResult
 from core.taxonomy import Taxonomy

@@ -28,8 +28,8 @@ from core.errors import (
     UnknownModality,
 )
 from core.partition import partition_tree
-from core.pipeline import Pipeline, mean
-from core.probabilities import LeafProbabilities
+from core.pipeline import Pipeline
+from core.probabilities import LeafProbabilities, mean
 from core.protocols import Evidence, Fuser, ImageResult, ModalityModel
 from core.taxonomy import Taxonomy
 

@@ -19,7 +19,9 @@ from dxtree.evaluation.intervals import (
     sample,
     wilson,
 )
-from dxtree.evaluation.metrics import METRICS, Scored, auc, weighted_mean
+from dxtree.evaluation.metrics import ALL_METRICS, METRICS, NodeScores, Scored
+from dxtree.evaluation.ranking import auc
+from dxtree.evaluation.weighted import weighted_mean
 
 BY_NAME = {m.name: m for m in METRICS}
 
@@ -118,10 +120,11 @@ def test_a_lower_ece_and_a_higher_auc_are_better() -> None:
 def test_a_pipeline_does_not_differ_from_itself() -> None:
     rng = np.random.default_rng(2)
     truth = rng.integers(3, size=80)
-    one = Scored(rng.dirichlet(np.ones(3), 80), truth, rng.random(80), truth % 2)
+    nodes = {"malignant": NodeScores(rng.random(80), truth % 2)}
+    one = Scored(rng.dirichlet(np.ones(3), 80), truth, nodes, np.ones((3, 3)))
     statistics = {(k, n): s for k in (0, 1) for n, s in one.statistics().items()}
     samples = sample(statistics, np.arange(80), resamples=100, seed=0)
-    for m in METRICS:
+    for m in ALL_METRICS:
         assert difference(samples[0, m.name], samples[1, m.name], m) == (Interval(0, 0, 0), "no difference")
 
 
@@ -176,7 +179,8 @@ def test_wilson_interval_is_as_published() -> None:
 def test_a_thousand_resamples_of_four_thousand_lesions_take_seconds() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(48, size=4000)
-    one = Scored(rng.dirichlet(np.ones(48), 4000), truth, rng.random(4000), truth % 2)
+    nodes = {"malignant": NodeScores(rng.random(4000), truth % 2)}
+    one = Scored(rng.dirichlet(np.ones(48), 4000), truth, nodes)
     start = time.process_time()
     sample(one.statistics(), np.arange(4000), resamples=1000, seed=0)
     assert time.process_time() - start < 5

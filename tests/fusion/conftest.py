@@ -43,8 +43,6 @@ COUNTS = {
 MODALITIES = ("clinical", "dermoscopy")
 SITES = ("face", "back", "chest", "hand", "lower_leg", "trunk", "head_neck")
 MALIGNANT_SITES = ("face", "head_neck", "hand")
-LEARNERS = ("bayes", "boosted", "logistic")
-FUSERS = (*LEARNERS, "image_only")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,21 @@ from core.manifest import Bundle, read_bundle, write_bundle
 from core.partition import partition_tree
 from fusion.training import fit_fuser
 
-LEARNERS = ("bayes", "boosted", "logistic")
+LEARNERS = (
+    "bayes",
+    "boosted",
+    "boosted_monotone",
+    "joint_concat",
+    "joint_metablock",
+    "logistic",
+    "pool",
+    "stack",
+)
+LIGHT = ("bayes", "joint_concat", "joint_metablock", "logistic", "pool")
+"""Fusers with one file of arrays, which answer with numpy alone."""
+
+BOTH = ("clinical", "dermoscopy")
+WEIGHTED = ("bayes", "boosted", "boosted_monotone", "joint_concat", "joint_metablock", "pool")
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -40,7 +54,7 @@ def test_the_manifest_says_what_was_fitted_on_what(name, fitted, clinic, cases):
     assert manifest["classes"] == list(clinic.cells.ids)
     assert manifest["partition"] == clinic.cells.fingerprint
     assert manifest["modalities"] == ["clinical", "dermoscopy"]
-    assert manifest["fields"] == ["age_years", "sex", "site"]
+    assert manifest["fields"] == ([] if name == "pool" else ["age_years", "sex", "site"])
     assert manifest["temperature"] > 0
     assert manifest["balance_power"] == 0.5
     assert manifest["seed"] == 0
@@ -103,6 +117,10 @@ def test_a_foreign_partition_is_refused(name, specs, clinic, bundle_of):
         {"temperature": "1"},
         {"first_level_shift": {"benign:vessel": 0.0}},
         {"first_level_shift": None},
+        {"own_weight": -0.1},
+        {"own_weight": 1.5},
+        {"own_weight": float("nan")},
+        {"own_weight": "1"},
     ],
     ids=str,
 )
@@ -114,13 +132,30 @@ def test_a_manifest_that_does_not_fit_is_refused(name, wrong, specs, clinic, bun
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("bayes", {"weights": {"clinical": 1.0}}),
-        ("bayes", {"weights": {"clinical": 1.0, "dermoscopy": -1.0}}),
-        ("bayes", {"weights": {"clinical": 1.0, "dermoscopy": float("nan")}}),
+        *((name, {"weights": {"clinical": 1.0}}) for name in WEIGHTED),
+        *((name, {"weights": {"clinical": 1.0, "dermoscopy": -1.0}}) for name in WEIGHTED),
+        *((name, {"weights": {"clinical": 1.0, "dermoscopy": float("nan")}}) for name in WEIGHTED),
+        ("bayes", {"weights": {"clinical": 1.0, "dermoscopy": True}}),
+        ("bayes", {"weights": {m: {"alone": 1.0} for m in BOTH}}),
+        ("bayes", {"weights": {m: {"alone": 1.0, "among": 3.5} for m in BOTH}}),
+        ("bayes", {"weights": {m: {"alone": 1.0, "among": "1"} for m in BOTH}}),
+        ("bayes", {"metadata_weight": float("nan")}),
         ("bayes", {"metadata_weight": 9.0}),
         ("bayes", {"sites": ["moon"]}),
         ("boosted", {"entries": ["age"]}),
+        ("boosted_monotone", {"entries": ["age"]}),
+        ("joint_concat", {"entries": ["age"]}),
+        ("joint_metablock", {"entries": ["age"]}),
         ("logistic", {"entries": ["age"]}),
+        ("stack", {"weights": {}}),
+        ("stack", {"weights": {"image_only": 1.0}}),
+        ("stack", {"weights": {"image_only": 0.7, "boosted": 0.3}}),
+        ("stack", {"weights": {"image_only": 0.5}, "bases": {}}),
+        ("stack", {"weights": {"image_only": float("nan")}, "bases": {}}),
+        ("stack", {"weights": {"image_only": 2.0, "pool": -1.0}, "bases": {"pool": {}}}),
+        ("stack", {"weights": {"pool": 1.0}, "bases": {"pool": {}}}),
+        ("stack", {"weights": {"pool": 1.0}, "bases": {"pool": None}}),
+        ("stack", {"weights": {"pool": 1.0}, "bases": {"pool": {"files": ["pool.safetensors"]}}}),
     ],
     ids=str,
 )
@@ -138,7 +173,44 @@ def test_a_bundle_without_its_arrays_is_refused(name, specs, clinic, bundle_of):
             specs[name].load(clinic.cells, lacking)
 
 
-@pytest.mark.parametrize("name", ["bayes", "logistic"])
+def test_old_bundles_with_one_weight_a_modality_use_it_for_both(specs, clinic, bundle_of, cases):
+    """And without an own weight the answer is the fuser's own."""
+    case = next(c for c in cases if len(c.evidence) == 2 and c.patient.known())
+    old, new = bundle_of("bayes"), bundle_of("bayes")
+    plain = {k: v for k, v in old.manifest.items() if k != "own_weight"}
+    old = Bundle({**plain, "weights": {"clinical": 0.5, "dermoscopy": 0.8}}, old.files, "d")
+    both = {"clinical": {"alone": 0.5, "among": 0.5}, "dermoscopy": {"alone": 0.8, "among": 0.8}}
+    new = Bundle({**plain, "weights": both, "own_weight": 1.0}, new.files, "d")
+    for evidence in (case.evidence, case.evidence[:1]):
+        ours, theirs = (specs["bayes"].load(clinic.cells, b).fuse(evidence, case.patient) for b in (old, new))
+        assert ours.values.tobytes() == theirs.values.tobytes()
+
+
+def test_a_stack_refuses_a_base_that_is_damaged_or_of_another_fit(specs, clinic, bundle_of, fitted):
+    bundle = bundle_of("stack")
+    name = sorted(bundle.manifest["bases"])[0]
+    base = bundle.manifest["bases"][name]
+    file = f"{name}.{base['files'][0]}"
+    shorter = {**bundle.files, file: bundle.files[file][:30]}
+    with pytest.raises(ContractError, match="cannot be read"):
+        specs["stack"].load(clinic.cells, Bundle(bundle.manifest, shorter, "d"))
+    for wrong in ({"fuser": "image_only"}, {"partition": "0" * 64}, {"temperature": -1.0}):
+        bases = {**bundle.manifest["bases"], name: {**base, **wrong}}
+        with pytest.raises(ContractError):
+            specs["stack"].load(clinic.cells, bundle_of("stack", bases=bases))
+
+
+def test_a_stack_holds_the_bases_that_have_a_weight_and_no_other(fitted):
+    manifest, files = fitted("stack")
+    assert sum(manifest["weights"].values()) == pytest.approx(1)
+    assert min(manifest["weights"].values()) > 0
+    learners = set(manifest["weights"]) - {"image_only"}
+    assert set(manifest["bases"]) == {file.split(".")[0] for file in files} == learners
+    for name in learners:
+        assert manifest["bases"][name] == {**fitted(name)[0], "files": sorted(fitted(name)[1])}
+
+
+@pytest.mark.parametrize("name", LIGHT)
 def test_arrays_that_do_not_fit_are_refused(name, specs, clinic, bundle_of):
     from safetensors.numpy import load, save
 
@@ -166,20 +238,38 @@ def test_the_licence_is_stated_where_the_caller_gives_one(clinic, specs):
     assert fuser.provenance["digest"] == "abc"
 
 
-def test_without_xgboost_the_boosted_fuser_names_the_extra(monkeypatch, specs, clinic, bundle_of, cases):
-    bundle = bundle_of("boosted")
-    whole = builtins.__import__
+@pytest.fixture
+def without(monkeypatch):
+    """Makes a library impossible to import."""
 
-    def lacking(name, *rest, **more):
-        if name.split(".")[0] == "xgboost":
-            raise ImportError(name)
-        return whole(name, *rest, **more)
+    def of(library):
+        whole = builtins.__import__
 
-    monkeypatch.setattr(builtins, "__import__", lacking)
+        def lacking(name, *rest, **more):
+            if name.split(".")[0] == library:
+                raise ImportError(name)
+            return whole(name, *rest, **more)
+
+        monkeypatch.setattr(builtins, "__import__", lacking)
+
+    return of
+
+
+@pytest.mark.parametrize("name", ["boosted", "boosted_monotone"])
+def test_without_xgboost_the_boosted_fusers_name_the_extra(name, without, specs, clinic, bundle_of, cases):
+    bundle = bundle_of(name)
+    without("xgboost")
     with pytest.raises(MissingExtra, match=r"dxtree\[boosted\]"):
-        specs["boosted"].load(clinic.cells, bundle)
+        specs[name].load(clinic.cells, bundle)
     with pytest.raises(MissingExtra):
-        specs["boosted"].fit(cases, clinic.cells, 0)
+        specs[name].fit(cases, clinic.cells, 0)
+
+
+@pytest.mark.parametrize("name", ["joint_concat", "joint_metablock", "stack"])
+def test_without_torch_the_fit_of_a_net_names_the_extra(name, without, specs, clinic, cases):
+    without("torch")
+    with pytest.raises(MissingExtra, match=r"dxtree\[train\]"):
+        specs[name].fit(cases[:60], clinic.cells, 0)
 
 
 PROBE = """
@@ -200,7 +290,7 @@ assert "fusion.training" not in sys.modules, "the plugin imports a fuser"
 cells = partition_tree(Taxonomy.from_json(sys.argv[1]), {COUNTS}, max_size=60)
 flat = LeafProbabilities.from_weights(cells.ids, [1.0] * len(cells.ids))
 evidence = [Evidence(m, flat, flat, 1) for m in ("clinical", "dermoscopy")]
-for name in ("image_only", "bayes", "logistic"):
+for name in ("image_only", *{NAMES}):
     bundle = read_bundle(Path(sys.argv[2]) / name, "fuser.json") if specs[name].fit else None
     specs[name].load(cells, bundle).fuse(evidence, PatientMetadata(age_years=50, sex="male", site="ear"))
 found = sorted(HEAVY & set(sys.modules))
@@ -209,12 +299,13 @@ print("light")
 """
 
 
-def test_inference_of_three_fusers_imports_no_heavy_library(tmp_path, clinic, fitted):
+def test_inference_imports_no_heavy_library(tmp_path, clinic, fitted):
     counts = {c.node: c.images for c in clinic.cells.classes}
     (tmp_path / "tree.json").write_text(clinic.cells.taxonomy.to_json())
-    for name in ("bayes", "logistic"):
+    names = (*LIGHT, "stack")
+    for name in names:
         write_bundle(tmp_path / name, "fuser.json", *fitted(name))
-    code = PROBE.replace("{COUNTS}", repr(counts))
+    code = PROBE.replace("{COUNTS}", repr(counts)).replace("{NAMES}", repr(names))
     run = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "tree.json"), str(tmp_path)],
         capture_output=True,

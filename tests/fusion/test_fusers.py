@@ -18,8 +18,18 @@ from core.protocols import Fuser
 from fusion.balance import Mixture
 from fusion.fitted import Contract, FittedFuser
 
-FUSERS = ("bayes", "boosted", "image_only", "logistic")
-LEARNERS = ("bayes", "boosted", "logistic")
+LEARNERS = (
+    "bayes",
+    "boosted",
+    "boosted_monotone",
+    "joint_concat",
+    "joint_metablock",
+    "logistic",
+    "pool",
+    "stack",
+)
+FUSERS = (*LEARNERS, "image_only")
+WITH_METADATA = tuple(name for name in LEARNERS if name != "pool")
 NOBODY = PatientMetadata()
 SOMEBODY = PatientMetadata(age_years=62, sex="female", site="back")
 
@@ -84,7 +94,7 @@ def test_order_of_evidence_never_changes_a_bit(name, fuser_of, clinic, first, se
     assert fuse(evidence, patient).values.tobytes() == fuse(evidence[::-1], patient).values.tobytes()
 
 
-@pytest.mark.parametrize("name", ["bayes", "image_only"])
+@pytest.mark.parametrize("name", ["bayes", "image_only", "pool"])
 def test_order_of_three_modalities_never_changes_a_bit(name, fuser_of, clinic):
     rng = np.random.default_rng(3)
     for _ in range(30):
@@ -118,7 +128,9 @@ def test_evidence_over_other_classes_is_refused(name, what, fuser_of, clinic):
             fuser_of(name).fuse([replace(fine, **{what: wrong})], NOBODY)
 
 
-@pytest.mark.parametrize("name", ["boosted", "logistic"])
+@pytest.mark.parametrize(
+    "name", ["boosted", "boosted_monotone", "joint_concat", "joint_metablock", "logistic", "stack"]
+)
 def test_a_modality_outside_the_fit_is_refused_with_the_remedy(name, fuser_of, clinic):
     with pytest.raises(ContractError, match=r"'oct'.*fit-fusion"):
         fuser_of(name).fuse([clinic.evidence("oct", np.arange(9))], SOMEBODY)
@@ -133,22 +145,23 @@ def test_bayes_gives_a_modality_outside_the_fit_weight_one(fuser_of, clinic):
     np.testing.assert_allclose(with_it - plain, ratio, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", WITH_METADATA)
 def test_used_names_the_known_fields_alone(name, fuser_of):
     assert fuser_of(name).used(NOBODY) == ()
     assert fuser_of(name).used(PatientMetadata(sex="male")) == ("sex",)
     assert fuser_of(name).used(SOMEBODY) == ("age_years", "sex", "site")
 
 
-def test_image_only_uses_no_metadata(fuser_of, cases):
-    assert fuser_of("image_only").used(SOMEBODY) == ()
+@pytest.mark.parametrize("name", ["image_only", "pool"])
+def test_fusers_of_images_alone_use_no_metadata(name, fuser_of, cases):
+    fuser = fuser_of(name)
+    assert fuser.used(SOMEBODY) == ()
     for case in cases[:20]:
-        assert fuser_of("image_only").fuse(case.evidence, SOMEBODY) == fuser_of("image_only").fuse(
-            case.evidence, NOBODY
-        )
+        assert fuser.fuse(case.evidence, SOMEBODY) == fuser.fuse(case.evidence, NOBODY)
+        assert fuser.fuse(case.evidence[:1], SOMEBODY) is case.evidence[0].probabilities
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", WITH_METADATA)
 def test_missing_age_is_not_age_zero_and_not_the_mean_age(name, fuser_of, cases):
     evidence = cases[0].evidence
     ages = [c.patient.age_years for c in cases if c.patient.age_years is not None]
@@ -158,7 +171,7 @@ def test_missing_age_is_not_age_zero_and_not_the_mean_age(name, fuser_of, cases)
         assert np.abs(known.values - missing.values).max() > 1e-6
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", WITH_METADATA)
 def test_every_known_field_changes_the_answer(name, fuser_of, cases):
     evidence = cases[0].evidence
     base = fuser_of(name).fuse(evidence, NOBODY if len(evidence) > 1 else PatientMetadata(sex="male"))

@@ -74,7 +74,9 @@ def test_ratios_are_finite_at_probability_zero(clinic):
     assert np.isfinite(Ratios(clinic.cells).log(clinic.evidence("m", sure, FLAT))).all()
 
 
-@pytest.mark.parametrize("name", ["bayes", "boosted", "logistic"])
+@pytest.mark.parametrize(
+    "name", ["bayes", "boosted", "boosted_monotone", "joint_concat", "logistic", "pool", "stack"]
+)
 def test_an_unseen_class_is_not_annihilated(name, fuser_of, clinic):
     """Clinical was never shown thin melanoma; dermoscopy sees one. The fused answer keeps it on top."""
     cells = clinic.cells

@@ -9,18 +9,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from core.case import Case, ImageInput
 from core.errors import (
     BundleError,
+    ContractError,
     PluginContractError,
     PluginError,
     UnknownModality,
 )
 from core.partition import Partition
+from fusion.calibrating.calibrator import from_files, to_files
+from fusion.calibrating.fit import fit_calibrator
 from plugins import ModalitySpec, hookimpl
-from plugins.assembly import assemble, default_pipeline, find_model_set, load_fuser, usable_fusers
+from plugins.assembly import (
+    assemble,
+    default_pipeline,
+    find_model_set,
+    load_calibration,
+    load_fuser,
+    usable_fusers,
+)
 from plugins.conformance import sample_images
 from plugins.manager import PluginManager
 from plugins.model_set import ModelSet, write_model_set
@@ -28,6 +39,31 @@ from plugins.registry import Registry
 
 Write = Callable[[str, str], str]
 Load = Callable[..., Registry]
+
+
+@pytest.fixture
+def calibrated(models: ModelSet, cells: Partition, tiny: SimpleNamespace, tmp_path: Path) -> ModelSet:
+    """The small set with two calibrations of `image_only`: "all", the default, and "first", another one."""
+    rng = np.random.default_rng(0)
+    rows = rng.dirichlet(np.ones(len(cells.ids)), 200)
+    made = {}
+    for name, sharp in (("all", 0.5), ("first", 2.0)):
+        weights = rows**sharp
+        truth = (weights.cumsum(axis=1) / weights.sum(axis=1)[:, None] < rng.random((200, 1))).sum(axis=1)
+        found = fit_calibrator("temperature", rows, truth, cells)
+        made[name] = to_files(found, "image_only", {"cohort": name, "lesions": 200})
+    return write_model_set(
+        tmp_path / "calibrated",
+        cells,
+        tiny.split,
+        modalities={m: models.folder / m for m in tiny.modalities},
+        fusers={},
+        default_fuser="image_only",
+        about={"name": "calibrated"},
+        texts={},
+        calibrations={"image_only": made},
+        default_calibration="all",
+    )
 
 
 def only(modality: str) -> Case:
@@ -99,6 +135,78 @@ def test_a_modality_that_needs_a_bundle_is_offered_only_where_the_set_has_one(
     assert list(pipeline.models) == ["clinical"]
     with pytest.raises(UnknownModality, match="there are clinical"):
         pipeline.diagnose(only("dermoscopy"))
+
+
+def test_the_set_s_default_calibration_is_applied_and_named(
+    calibrated: ModelSet, registry_with: Load, case: Case, expected: dict[str, float]
+) -> None:
+    answer = assemble(registry_with(), calibrated).diagnose(case)
+    assert answer.tree is not None
+    assert answer.leaf is not None
+    bundle = calibrated.calibration_bundle("image_only", "all")
+    assert bundle is not None
+    plain = assemble(registry_with(), calibrated, calibration="none").diagnose(case)
+    assert plain.tree is not None
+    assert plain.leaf is not None
+    assert plain.tree.to_dict() == expected
+    applied = from_files(calibrated.partition, bundle, "image_only").apply(plain.leaf)
+    assert answer.leaf == applied
+    assert answer.leaf != plain.leaf
+    told = answer.provenance["adjustments"]
+    assert told == [
+        {
+            "name": "temperature",
+            "cohort": "all",
+            "lesions": "200",
+            "fuser": "image_only",
+            "digest": bundle.digest,
+        }
+    ]
+    assert "adjustments" not in plain.provenance
+
+
+def test_another_calibration_is_applied_by_name(
+    calibrated: ModelSet, registry_with: Load, case: Case
+) -> None:
+    leaves = [
+        assemble(registry_with(), calibrated, calibration=name).diagnose(case).leaf
+        for name in (None, "all", "first")
+    ]
+    assert leaves[0] == leaves[1]
+    assert leaves[0] != leaves[2]
+
+
+def test_a_calibration_that_the_set_lacks_is_a_typed_error_and_a_default_is_not_forced_on_other_fusers(
+    calibrated: ModelSet, models: ModelSet, registry_with: Load
+) -> None:
+    with pytest.raises(BundleError, match=r"no calibration 'second' of the image_only fuser.*all, first"):
+        assemble(registry_with(), calibrated, calibration="second")
+    with pytest.raises(BundleError, match=r"it holds: none\. See dxtree fit-fusion"):
+        assemble(registry_with(), models, calibration="all")
+    assert load_calibration(calibrated, "pool") is None
+    assert load_calibration(calibrated, "pool", "none") is None
+
+
+def test_a_calibration_of_another_fuser_is_refused(
+    calibrated: ModelSet, cells: Partition, tiny: SimpleNamespace, registry_with: Load
+) -> None:
+    bundle = calibrated.calibration_bundle("image_only", "all")
+    assert bundle is not None
+    manifest = {k: v for k, v in bundle.manifest.items() if k not in ("files", "sha256", "format")}
+    moved = write_model_set(
+        calibrated.folder,
+        cells,
+        tiny.split,
+        modalities={m: calibrated.folder / m for m in tiny.modalities},
+        fusers={},
+        default_fuser="image_only",
+        about={"name": "moved"},
+        texts={},
+        calibrations={"image_only": {"all": ({**manifest, "fuser": "bayes"}, bundle.files)}},
+        default_calibration="all",
+    )
+    with pytest.raises(ContractError, match="'fuser' is 'bayes', not 'image_only'"):
+        assemble(registry_with(), moved)
 
 
 LOADS = {

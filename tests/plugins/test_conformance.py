@@ -217,7 +217,7 @@ def test_a_modality_without_its_bundle_says_so(
 
 
 FUSER = """
-from core.pipeline import mean
+from core.probabilities import mean
 from core.probabilities import LeafProbabilities
 from plugins import FuserSpec, hookimpl
 

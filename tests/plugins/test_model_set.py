@@ -172,6 +172,101 @@ def test_bundles_that_changed_places_are_refused(copy: Path) -> None:
             found.modality_bundle(modality)
 
 
+# calibrations
+
+
+def calibrated(folder: Path, cells: Partition, tiny: SimpleNamespace, **replaced: Any) -> ModelSet:
+    """The set at a folder, written over itself with two calibrations of `image_only`."""
+    manifest = {"kind": "calibration", "calibrator": "identity"}
+    given: dict[str, Any] = {
+        "default_fuser": "image_only",
+        "calibrations": {"image_only": {"all": (manifest, {}), "first": (manifest, {"a.json": b"{}"})}},
+        "default_calibration": "all",
+    }
+    return write_model_set(
+        folder,
+        cells,
+        tiny.split,
+        modalities={m: folder / m for m in tiny.modalities},
+        fusers={},
+        about={"name": "tiny", "licence": "CC0-1.0"},
+        texts={},
+        **{**given, **replaced},
+    )
+
+
+def test_a_set_without_calibrations_has_none(models: ModelSet) -> None:
+    assert models.calibrations == {}
+    assert models.default_calibration is None
+    assert models.calibration_bundle("image_only", "all") is None
+    assert "calibrations" not in models.bundle.manifest
+
+
+def test_calibrations_are_read_back_by_fuser_and_name(
+    copy: Path, cells: Partition, tiny: SimpleNamespace
+) -> None:
+    found = calibrated(copy, cells, tiny)
+    assert {f: sorted(names) for f, names in found.calibrations.items()} == {"image_only": ["all", "first"]}
+    assert found.default_calibration == "all"
+    bundle = found.calibration_bundle("image_only", "first")
+    assert bundle is not None
+    assert bundle.files == {"a.json": b"{}"}
+    assert found.calibration_bundle("image_only", "second") is None
+    assert found.calibration_bundle("bayes", "all") is None
+    assert "calibrations/image_only/first/calibration.json" in found.contents()
+
+
+def test_no_byte_of_a_calibration_can_change(copy: Path, cells: Partition, tiny: SimpleNamespace) -> None:
+    found = calibrated(copy, cells, tiny)
+    path = copy / "calibrations" / "image_only" / "first" / "a.json"
+    path.write_bytes(b"[]")
+    with pytest.raises(ManifestMismatch):
+        found.calibration_bundle("image_only", "first")
+    path.write_bytes(b"{}")
+    shutil.copytree(
+        copy / "calibrations/image_only/first", copy / "calibrations/image_only/all", dirs_exist_ok=True
+    )
+    with pytest.raises(ManifestMismatch, match="'all' is another bundle than the model set names"):
+        found.calibration_bundle("image_only", "all")
+
+
+def test_a_set_written_over_another_keeps_no_calibration_of_it(
+    copy: Path, cells: Partition, tiny: SimpleNamespace
+) -> None:
+    before = calibrated(copy, cells, tiny, calibrations=None, default_calibration=None).bundle.digest
+    calibrated(copy, cells, tiny)
+    again = calibrated(copy, cells, tiny, calibrations=None, default_calibration=None)
+    assert not (copy / "calibrations").exists()
+    assert again.bundle.digest == before
+
+
+@pytest.mark.parametrize("name", ["../out", "..", "a/b", "none", ""])
+def test_a_calibration_bears_the_name_of_a_folder(
+    name: str, copy: Path, cells: Partition, tiny: SimpleNamespace
+) -> None:
+    with pytest.raises(ContractError, match="cannot be called"):
+        calibrated(copy, cells, tiny, calibrations={"image_only": {name: ({}, {})}}, default_calibration=None)
+    assert open_all(copy)
+
+
+def test_a_default_calibration_is_one_of_the_default_fuser(
+    copy: Path, cells: Partition, tiny: SimpleNamespace
+) -> None:
+    with pytest.raises(ContractError, match="'image_only' has no calibration 'third'"):
+        calibrated(copy, cells, tiny, default_calibration="third")
+    with pytest.raises(ContractError, match="'bayes' has no calibration 'all'"):
+        calibrated(copy, cells, tiny, default_fuser="bayes")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("calibrations", []), ("calibrations", {"bayes": "x"}), ("default_calibration", 3)]
+)
+def test_a_manifest_that_names_calibrations_wrongly_is_refused(key: str, value: object, copy: Path) -> None:
+    rewrite(copy, MANIFEST, **{key: value})
+    with pytest.raises(ContractError, match=f"needs {key!r}"):
+        getattr(ModelSet.open(copy), key)
+
+
 # damage
 
 

@@ -1,0 +1,1 @@
+"""How sure may an answer be, after fusion? Calibrators at the training classes."""

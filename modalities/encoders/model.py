@@ -1,0 +1,119 @@
+"""An encoder and a fitted head as a modality's model: bundle on disk, images in, probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.case import ImageInput
+from core.errors import ContractError, NonFiniteOutput
+from core.manifest import Bundle
+from core.probabilities import LeafProbabilities
+from core.protocols import ImageResult
+from modalities.cnn.gate import Gate
+from modalities.encoders.encoder import Encoder, embed, identity, preprocessing_of
+from modalities.encoders.head import Head
+from modalities.images import decode
+from plugins.specs import ModelRequest
+
+WEIGHTS = "head.safetensors"
+
+
+@dataclass(frozen=True)
+class EncoderModel:
+    """One modality's encoder with everything that was fitted. Satisfies `core.ModalityModel`.
+
+    Images go through the encoder one by one, so that an answer does not depend on its neighbours by a bit.
+    """
+
+    modality: str
+    prior: LeafProbabilities
+    temperature: float
+    gate: Gate
+    encoder: Encoder
+    head: Head
+    provenance: Mapping[str, str]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Ids of the training classes, in order."""
+        return self.prior.classes
+
+    def predict(self, images: Sequence[ImageInput]) -> list[ImageResult]:
+        """One result an image, in order.
+
+        Raises `InputError` for an image that cannot be read, and what `embed` raises.
+        """
+        return [self._one(image) for image in images]
+
+    def _one(self, image: ImageInput) -> ImageResult:
+        decoded = decode(image.source, target_side=2 * self.encoder.side)
+        square = preprocessing_of(self.encoder).square(decoded.pixels)
+        logits = self.head.logits(embed(self.encoder, square[None]))[0]
+        answer = LeafProbabilities.from_logits(self.classes, logits / self.temperature)
+        return ImageResult(answer, tuple(decoded.notes), self.gate.concerns(square))
+
+
+def load_model(request: ModelRequest, modality: str, encoder_factory: Callable[[], Encoder]) -> EncoderModel:
+    """Puts the head of a checked bundle behind the encoder that it was fitted on.
+
+    Raises `ContractError` without a bundle, or where modality, classes, taxonomy or partition differ from the
+    pipeline's or the encoder's digest, name, side or dimension from the bundle's.
+    """
+    partition, bundle = request.partition, request.bundle
+    if bundle is None:
+        raise ContractError(f"this model set has no bundle for {modality}; fit one with: dxtree fit-head")
+    wanted: dict[str, Any] = {
+        "kind": "modality",
+        "modality": modality,
+        "taxonomy": partition.taxonomy.fingerprint,
+        "partition": partition.fingerprint,
+        "classes": list(partition.ids),
+    }
+    for key, value in wanted.items():
+        if bundle.manifest.get(key) != value:
+            raise ContractError(
+                f"the bundle's {key} differs from the pipeline's; they do not belong together"
+            )
+    encoder = encoder_factory()
+    _check_encoder(bundle.require("encoder", dict), identity(encoder))
+    temperature = bundle.manifest.get("temperature")
+    if not isinstance(temperature, int | float) or not 0.01 <= temperature <= 100:
+        raise ContractError("the bundle's temperature must be a number from .01 to 100")
+    if WEIGHTS not in bundle.files:
+        raise ContractError(f"the bundle has no {WEIGHTS}")
+    return EncoderModel(
+        modality=modality,
+        prior=_prior(bundle, partition.ids),
+        temperature=float(temperature),
+        gate=Gate.from_dict(bundle.require("gate", dict)),
+        encoder=encoder,
+        head=Head.from_bytes(bundle.files[WEIGHTS], len(partition.ids), encoder.dimension),
+        provenance={
+            "model": str(bundle.manifest.get("name", modality)),
+            "architecture": bundle.require("architecture", str),
+            "encoder": encoder.digest,
+            "digest": bundle.digest,
+            "licence": str(bundle.manifest.get("licence", "not stated")),
+        },
+    )
+
+
+def _check_encoder(fitted: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    for key, value in found.items():
+        if fitted.get(key) != value:
+            raise ContractError(
+                f"the head was fitted on an encoder whose {key} is {fitted.get(key)!r}, and the one at hand "
+                f"has {value!r}; give that encoder, or fit a head on this one with: dxtree fit-head"
+            )
+
+
+def _prior(bundle: Bundle, classes: tuple[str, ...]) -> LeafProbabilities:
+    prior = bundle.require("prior", dict)
+    try:
+        return LeafProbabilities(classes, np.array([prior[c] for c in classes], np.float64))
+    except (KeyError, TypeError, ValueError, NonFiniteOutput) as error:
+        raise ContractError("the bundle's prior must hold a probability for each training class") from error
