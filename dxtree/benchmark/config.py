@@ -123,8 +123,12 @@ def _none_of(name: str, what: str, known: Iterable[str]) -> str:
     return f"{name!r} is none of the {what} {', '.join(known)}{did_you_mean(name, known)}"
 
 
-def read_benchmark(path: Path, evidence: Mapping[str, Path] | None = None) -> BenchmarkConfig:
+def read_benchmark(
+    path: Path, evidence: Mapping[str, Path] | None = None, lesions: str | None = None
+) -> BenchmarkConfig:
     """Reads a benchmark, its folders resolved against the file's own; `evidence` names others in their place.
+
+    `lesions` stands in place of the file's own where it is given.
 
     Raises `CohortError` naming each field that cannot be used, and why.
     """
@@ -135,6 +139,8 @@ def read_benchmark(path: Path, evidence: Mapping[str, Path] | None = None) -> Be
     except yaml.YAMLError as error:
         raise CohortError(f"{path.name} is no YAML ({type(error).__name__})") from error
     try:
+        if lesions is not None and isinstance(raw, dict):
+            raw = raw | {"lesions": lesions}
         found = BenchmarkConfig.model_validate(raw)
     except ValidationError as error:
         wrong = (f"{'.'.join(map(str, e['loc'])) or 'benchmark'}: {e['msg']}" for e in error.errors())

@@ -30,6 +30,10 @@ def benchmark(
             help="NAME=FOLDER: an evidence set in place of the one that the file names. Repeatable."
         ),
     ] = None,
+    lesions: Annotated[
+        str | None,
+        typer.Option(help="out_of_fold or held_out, in place of what the file says: whom results are about."),
+    ] = None,
     against: Annotated[
         Path | None, typer.Option(help="The leaderboard.json of an earlier run, to compare with.")
     ] = None,
@@ -49,11 +53,11 @@ def benchmark(
     from dxtree.benchmark.tables import print_benchmark
 
     earlier = read_leaderboards(existing(against, "the earlier leaderboard")) if against else []
-    config = read_benchmark(existing(file, "the benchmark's file"), _named(evidence))
+    config = read_benchmark(existing(file, "the benchmark's file"), _named(evidence), lesions)
     registry = registry_of(plugin)
     sets = _read_evidence(config)
-    lesions = _read_lesions(config, registry, existing(data, "the data folder"), sets)
-    outcome = _run(config, registry, lesions, sets, out, jobs or min(os.cpu_count() or 1, 4), plugin or [])
+    members = _read_lesions(config, registry, existing(data, "the data folder"), sets)
+    outcome = _run(config, registry, members, sets, out, jobs or min(os.cpu_count() or 1, 4), plugin or [])
     write_outcome(outcome, out, earlier, parquet=parquet)
     if json:
         print_json(outcome.benchmark.to_dict())
