@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 
-from core.manifest import read_bundle
 from core.partition import Partition
 from core.taxonomy import IntArray
 from core.tree import FloatArray
@@ -37,7 +36,6 @@ from fusion.calibrating.calibrator import KINDS
 from fusion.calibrating.choice import Apply, chosen, losses
 from fusion.calibrating.fit import CHOICES, fit_calibrator
 from modalities.training.run import open_run
-from plugins.model_set import MODALITY_MANIFEST
 from plugins.registry import Registry
 from plugins.specs import FusionCase
 
@@ -70,11 +68,7 @@ def evidence(
     tree = registry.taxonomies.get(taxonomy).load()
     images = read_cohorts(registry, cohorts, tree)
     runs = [open_run(folder, tree, images) for folder in folders]
-    temperatures = {
-        r.config.modality: float(read_bundle(r.folder / "bundle", MODALITY_MANIFEST).manifest["temperature"])
-        for r in runs
-    }
-    return out_of_fold_evidence(runs, temperatures), runs[0].partition
+    return out_of_fold_evidence(runs), runs[0].partition
 
 
 def judge(fuser: str, fitted: str, answers: Answers, partition: Partition, kinds: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dxtree.benchmark.closer import chosen_arms
 from dxtree.benchmark.judging import Court
 from dxtree.benchmark.results import Benchmark, CohortResults
-from dxtree.benchmark.shown import chance, named, places, value_table, with_interval
+from dxtree.benchmark.shown import SETS, chance, named, places, value_table, with_interval
 from dxtree.evaluation.report import signed
 from dxtree.evaluation.subgroups import SHOWN
 from dxtree.figures import Block, FigureBlock, Section, Table, Text
@@ -32,7 +32,7 @@ def calibration(name: str, court: Court, cohort: CohortResults) -> Section:
     rows = tuple(
         (
             arm,
-            level.name,
+            SETS[level.name],
             with_interval(level.cells[arm]["ece"]),
             places(level.ece_by_chance[arm]),
             with_interval(level.cells[arm]["brier"]),
@@ -51,14 +51,14 @@ def calibration(name: str, court: Court, cohort: CohortResults) -> Section:
         Table("Does a stated probability come true?", head, rows),
     ]
     for arm in (a for a in arms if court.field.arms[a].variant is None):
-        panels = {level.name: level.reliability[arm] for level in cohort.levels}
+        panels = {SETS[level.name]: level.reliability[arm] for level in cohort.levels}
         alt = f"How often the top answer of {arm} is right over how sure it is, at each level."
         caption = f"{arm}: share right over stated probability, 15 bins of equal mass with 95 % intervals."
         figure = reliability_figure(
             panels,
             title=arm,
-            errors={level.name: level.cells[arm]["ece"] for level in cohort.levels},
-            chance={level.name: level.ece_by_chance[arm] for level in cohort.levels},
+            errors={SETS[level.name]: level.cells[arm]["ece"] for level in cohort.levels},
+            chance={SETS[level.name]: level.ece_by_chance[arm] for level in cohort.levels},
         )
         blocks.append(FigureBlock(figure, alt, caption))
     return Section(title, *blocks)
@@ -134,7 +134,7 @@ def levels(name: str, benchmark: Benchmark, cohort: CohortResults) -> Section:
     metrics = named(benchmark.metrics, BY_LEVEL)
     tables = [
         value_table(
-            f"{one.name}: {one.n:,} lesions, {one.present} of {one.classes} classes present",
+            f"{SETS[one.name]}: {one.n:,} lesions, {one.present} of {one.classes} classes present",
             metrics,
             one.cells,
             cohort.main,
@@ -164,7 +164,7 @@ def groups(name: str, cohort: CohortResults) -> Section:
         f"{g.by} {g.group} ({g.n})" for found in cohort.subgroups.values() for g in found if not g.sufficient
     }
     note = f"Too few lesions for a number, under 30: {', '.join(sorted(small))}." if small else ""
-    table = Table(f"The {WORST} worst groups of each arm, on the classes of {cohort.headline}", head, rows)
+    table = Table(f"The {WORST} worst groups of each arm, by {SETS[cohort.headline]}", head, rows)
     return Section(title, table, *([Text(note)] if note else []))
 
 
@@ -190,5 +190,5 @@ def classical(name: str, cohort: CohortResults) -> Section:
         "arm", "against", "only this right", "only the other right", "McNemar mid-p", "AUC difference",
         "DeLong p",
     )  # fmt: skip
-    caption = f"Right answers on {cohort.headline}, and the area of {cohort.malignant}; p not corrected"
+    caption = f"Right answers by {SETS[cohort.headline]}, and the area of {cohort.malignant}; p not corrected"
     return Section(title, Table(caption, head, rows))

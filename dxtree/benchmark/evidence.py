@@ -100,11 +100,12 @@ class EvidenceSet:
 
     def _case(self, lesion: Lesion, rows: Mapping[str, Mapping[tuple[str, str], int]]) -> FusionCase | None:
         truth = self.partition.class_of(lesion.label)
+        # A head on another encoder may read the images of a net under a modality of its own.
         grouped: dict[str, list[int]] = defaultdict(list)
-        for image in lesion.images:
-            row = rows.get(image.modality, {}).get((lesion.cohort, hashed(image.image)))
-            if row is not None:
-                grouped[image.modality].append(row)
+        for key in dict.fromkeys((lesion.cohort, hashed(i.image)) for i in lesion.images):
+            for modality, places in rows.items():
+                if key in places:
+                    grouped[modality].append(places[key])
         if truth is None or not grouped:
             return None
         folds = {int(self.answers[m].fold[k]) for m, ks in grouped.items() for k in ks}

@@ -8,7 +8,7 @@ from dxtree.benchmark.judging import TABLE
 from dxtree.benchmark.leaderboard import Leaderboard, changes
 from dxtree.benchmark.results import Benchmark, CohortResults
 from dxtree.benchmark.shortcuts import METADATA_ALONE, MISSINGNESS_ALONE
-from dxtree.benchmark.shown import named, paired, places, share, value_table
+from dxtree.benchmark.shown import SETS, named, paired, places, share, value_table
 from dxtree.benchmark.tables import LEGEND
 from dxtree.evaluation.intervals import Interval
 from dxtree.figures import Block, FigureBlock, Section, Table, Text, forest_figure
@@ -47,7 +47,7 @@ def _verdicts(benchmark: Benchmark, cohort: CohortResults, against: str) -> Tabl
                 by_verdict.setdefault(found.verdict, []).append(titles[metric])
         told = [", ".join(by_verdict.get(v, [])) or "-" for v in ("better", "worse", "no difference")]
         rows.append((arm, *told))
-    caption = f"Against {against}, on the classes of {cohort.headline}"
+    caption = f"Against {against}, by {SETS[cohort.headline]}"
     return Table(caption, ("arm", "better in", "worse in", "no difference in"), tuple(rows))
 
 
@@ -64,7 +64,7 @@ def _forest(benchmark: Benchmark, cohort: CohortResults, against: str) -> Figure
     return FigureBlock(
         figure,
         f"Paired differences to {against}; the table below holds the numbers.",
-        f"Differences to {against} on the classes of {cohort.headline}, with 95 % intervals: green better, "
+        f"Differences to {against}, by {SETS[cohort.headline]}, with 95 % intervals: green better, "
         "orange worse, grey no difference that these lesions show.",
     )
 
@@ -72,7 +72,7 @@ def _forest(benchmark: Benchmark, cohort: CohortResults, against: str) -> Figure
 def the_table(name: str, benchmark: Benchmark, cohort: CohortResults) -> Section:
     """Every arm's numbers on the headline's classes, what others report, and the paired differences."""
     level = cohort.level(cohort.headline)
-    caption = f"{level.name}: {level.n:,} lesions, {level.present} of {level.classes} classes present"
+    caption = f"{SETS[level.name]}: {level.n:,} lesions, {level.present} of {level.classes} classes present"
     blocks: list[Block] = [value_table(caption, named(benchmark.metrics, HEADLINE), level.cells, cohort.main)]
     titles = {m.name: m.title for m in benchmark.metrics}
     others = [
@@ -90,7 +90,11 @@ def the_table(name: str, benchmark: Benchmark, cohort: CohortResults) -> Section
             if arm != against
         )
         blocks.append(
-            Table(f"{cohort.headline}, paired: minus {against}", ("arm", *(m.title for m in metrics)), rows)
+            Table(
+                f"Paired differences: minus {against}, by {SETS[cohort.headline]}",
+                ("arm", *(m.title for m in metrics)),
+                rows,
+            )
         )
     return Section(f"{name}The table", *blocks, Text(LEGEND))
 
@@ -122,7 +126,9 @@ def shortcuts(name: str, benchmark: Benchmark, cohort: CohortResults) -> Section
             "over the images is calibration or mixture; what the fuser gains over it is what knowing the "
             "patient adds, and where metadata say nothing it is better or worse with even chances."
         ),
-        value_table(f"{level.name}: controls", named(benchmark.metrics, TABLE), level.cells, controls),
+        value_table(
+            f"Controls, by {SETS[level.name]}", named(benchmark.metrics, TABLE), level.cells, controls
+        ),
         *_gains(benchmark, cohort),
         Table("Is a field missing for some labels more than for others?", head, rows),
     )

@@ -11,6 +11,14 @@ from dxtree.evaluation.metrics import Metric
 from dxtree.evaluation.report import signed
 from dxtree.figures import Table
 
+SETS = {
+    "official": "official classes",
+    "level1": "first level",
+    "level2": "second level",
+    "leaves": "training classes",
+}
+"""Names of the label sets for people."""
+
 
 def with_interval(found: Interval) -> str:
     """`.462 [.421, .501]`; a dash where nothing is defined."""

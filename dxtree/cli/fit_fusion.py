@@ -41,11 +41,10 @@ def fit_fusion(
 ) -> None:
     """Fit fusers and their calibrations on out-of-fold evidence of training runs and write a model set."""
     from core.errors import TrainingError
-    from core.manifest import read_bundle
     from dxtree.cohorts.reading import read_cohorts
     from dxtree.fitting import check_calibration, fit_calibrations, fit_fusers, out_of_fold_evidence
     from modalities.training.run import open_run
-    from plugins.model_set import MODALITY_MANIFEST, UNCALIBRATED, write_model_set
+    from plugins.model_set import UNCALIBRATED, write_model_set
 
     registry = registry_of(plugin)
     names = fuser or list(registry.fusers.names())
@@ -57,10 +56,7 @@ def fit_fusion(
     bundles = {r.config.modality: r.folder / "bundle" for r in runs}
     if len(bundles) != len(runs):
         raise TrainingError("two runs are of one modality; give one run a modality")
-    temperatures = {
-        m: float(read_bundle(f, MODALITY_MANIFEST).manifest["temperature"]) for m, f in bundles.items()
-    }
-    cases = out_of_fold_evidence(runs, temperatures)
+    cases = out_of_fold_evidence(runs)
     typer.echo(f"{len(cases):,} lesions with out-of-fold evidence", err=True)
     check_calibration(calibration, cases if calibrate else [])
     material = (cases, runs[0].partition, seed, licence)

@@ -325,7 +325,7 @@ def test_fusers_are_fitted_on_lesions_of_the_training_part_alone(
     tree = registry.taxonomies.get("isic_diagnosis").load()
     images = read_cohorts(registry, [f"isic={cohort}"], tree)
     runs = [open_run(trained[m], tree, images) for m in ("clinical", "dermoscopy")]
-    cases = out_of_fold_evidence(runs, {"clinical": 1.0, "dermoscopy": 1.0})
+    cases = out_of_fold_evidence(runs)
     split = runs[0].split
     assert {c.lesion for c in cases} == {lesion for lesion, part in split.part.items() if part != VALIDATION}
     for case in cases:
