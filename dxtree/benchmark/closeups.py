@@ -6,6 +6,7 @@ from dxtree.benchmark.closer import chosen_arms
 from dxtree.benchmark.judging import Court
 from dxtree.benchmark.results import Benchmark, CohortResults
 from dxtree.benchmark.shown import SETS, chance, named, places, value_table, with_interval
+from dxtree.evaluation.labels import OFFICIAL
 from dxtree.evaluation.report import signed
 from dxtree.evaluation.subgroups import SHOWN
 from dxtree.figures import Block, FigureBlock, Section, Table, Text
@@ -51,14 +52,15 @@ def calibration(name: str, court: Court, cohort: CohortResults) -> Section:
         Table("Does a stated probability come true?", head, rows),
     ]
     for arm in (a for a in arms if court.field.arms[a].variant is None):
-        panels = {SETS[level.name]: level.reliability[arm] for level in cohort.levels}
+        tree = [level for level in cohort.levels if level.name != OFFICIAL]
+        panels = {SETS[level.name]: level.reliability[arm] for level in tree}
         alt = f"How often the top answer of {arm} is right over how sure it is, at each level."
         caption = f"{arm}: share right over stated probability, 15 bins of equal mass with 95 % intervals."
         figure = reliability_figure(
             panels,
             title=arm,
-            errors={SETS[level.name]: level.cells[arm]["ece"] for level in cohort.levels},
-            chance={SETS[level.name]: level.ece_by_chance[arm] for level in cohort.levels},
+            errors={SETS[level.name]: level.cells[arm]["ece"] for level in tree},
+            chance={SETS[level.name]: level.ece_by_chance[arm] for level in tree},
         )
         blocks.append(FigureBlock(figure, alt, caption))
     return Section(title, *blocks)

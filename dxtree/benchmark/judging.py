@@ -18,9 +18,9 @@ from dxtree.benchmark.config import BenchmarkConfig
 from dxtree.benchmark.field import Field
 from dxtree.benchmark.results import ByLevel, Comparison, PairTest
 from dxtree.benchmark.running import Inputs
-from dxtree.benchmark.sampling import Portion, Samples, sample_arms
+from dxtree.benchmark.sampling import FITTED_CUTS, Portion, Samples, sample_arms
 from dxtree.benchmark.workers import Workers
-from dxtree.evaluation.calibration import calibrated_errors, reliability
+from dxtree.evaluation.calibration import reliability
 from dxtree.evaluation.intervals import Interval, difference, group_index, interval, wilson
 from dxtree.evaluation.labels import LEAVES, OFFICIAL, UNKNOWN, LabelSet, LabelSets, label_sets, malignancy
 from dxtree.evaluation.metrics import ALL_METRICS, MALIGNANT, Metric, NodeScores, Scored, node_metrics
@@ -33,16 +33,6 @@ from plugins.specs import CohortSpec
 
 TABLE = ("balanced_accuracy", "macro_f1", "auc_malignant", "brier")
 """Metrics of the comparisons that Holm's correction goes over, with each reference by itself."""
-
-FITTED_CUTS = Metric(
-    "official_f1_fitted",
-    "F1 at .5, fitted cuts",
-    "official_f1 after each class's probability was bent so that its own cut, fitted on lesions of other "
-    "folds, comes to lie at .5",
-)
-"""MILK10k's form with thresholds that the judged lesions did not choose."""
-
-Sets = Mapping[str, LabelSet]
 
 
 @dataclass(frozen=True)
@@ -139,14 +129,15 @@ def judge_level(court: Court, label_set: LabelSet, workers: Workers) -> tuple[By
         bent = {arm: replace(one, scores=folded(court, label_set, rows, arm)) for arm, one in scored.items()}
     groups = group_index(court.lesions(rows))
     portion = Portion(scored, bent, groups, config.resamples, config.seed)
-    sampled = sample_arms(portion, workers, FITTED_CUTS.name)
+    sampling = sample_arms(portion, workers)
+    sampled = sampling.samples
     known = {m.name: m for m in court.metrics()}
     cells: dict[str, dict[str, Interval]] = {arm: {} for arm in arms}
     bins: dict[str, tuple[Bin, ...]] = {}
     chance: dict[str, float] = {}
     for arm in arms:
         confidence, correct = scored[arm].top_label()
-        null = calibrated_errors(confidence, resamples=config.resamples, seed=config.seed)
+        null = sampling.chance[arm]
         chance[arm] = float(null.mean()) if len(null) else 0.0
         bins[arm] = bins_of(confidence, correct)
         for (one, name), value in sampled.items():
@@ -175,7 +166,7 @@ def compare(
             if (arm, name) in sampled and not is_absent(court, label_set, name):
                 first, second = sampled[arm, name], sampled[against, name]
                 between, verdict = difference(first, second, metric, method="bca")
-                p = bootstrap_p(first, second)
+                p = bootstrap_p(first, second, metric, method="bca")
                 found.append(Comparison(label_set.name, name, arm, against, between, verdict, p))
     kinds = court.field.arms
     aside = {a for a in kinds if not kinds[a].inputs or kinds[a].variant not in (None, PERMUTED)}

@@ -28,13 +28,15 @@ from dxtree.benchmark.judging import (
 from dxtree.benchmark.material import Material, check_alike, material_of
 from dxtree.benchmark.results import Benchmark, ByLevel, CohortResults
 from dxtree.benchmark.running import Progress, Run, answer_all, workers_of
+from dxtree.benchmark.sampling import Portion, group_arms
 from dxtree.benchmark.shortcuts import MISSINGNESS_ALONE, Missing, missing_fields
 from dxtree.benchmark.workers import Workers
 from dxtree.cohorts import traps
 from dxtree.evaluation.evaluate import environment
+from dxtree.evaluation.intervals import group_index
 from dxtree.evaluation.labels import malignancy
 from dxtree.evaluation.metrics import MALIGNANT
-from dxtree.evaluation.subgroups import Subgroup, subgroups
+from dxtree.evaluation.subgroups import Subgroup
 from fusion.training import versions
 from plugins.registry import Registry
 
@@ -130,7 +132,7 @@ def judge_cohort(
         levels=tuple(levels),
         comparisons=tuple(comparisons),
         tests=tuple(pair_tests(court)),
-        subgroups=_subgroups(court),
+        subgroups=_subgroups(court, workers),
         missing=tuple(missing),
         warnings=tuple(_warnings(court, levels, missing)),
         same=court.field.same,
@@ -172,7 +174,7 @@ def _warnings(court: Court, levels: Sequence[ByLevel], missing: Sequence[Missing
     return found
 
 
-def _subgroups(court: Court) -> Mapping[str, tuple[Subgroup, ...]]:
+def _subgroups(court: Court, workers: Workers) -> Mapping[str, tuple[Subgroup, ...]]:
     """The references and every fuser with the most inputs, by sex, age, site and the cohort's own groups."""
     label_set = court.headline
     rows = court.rows(label_set)
@@ -181,7 +183,9 @@ def _subgroups(court: Court) -> Mapping[str, tuple[Subgroup, ...]]:
     chosen = [*references(court), *(t for f in court.config.fusers for t in field.title_of(f, widest))]
     lesions = [field.judged.lesions[k] for k in rows.tolist()]
     scored = {arm: scored_of(court, label_set, rows, arm) for arm in dict.fromkeys(chosen)}
-    return subgroups(lesions, scored, resamples=court.config.resamples, seed=court.config.seed)
+    groups = group_index([lesion.lesion for lesion in lesions])
+    portion = Portion(scored, {}, groups, court.config.resamples, court.config.seed)
+    return group_arms(lesions, portion, workers)
 
 
 def _left_out(field: Field, materials: Sequence[Material]) -> dict[str, int]:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from core.cohort import Lesion
 from core.taxonomy import IntArray
+from core.tree import FloatArray
 from dxtree.benchmark.workers import Workers
 from dxtree.evaluation.bounds import Sampled
+from dxtree.evaluation.calibration import calibrated_errors
 from dxtree.evaluation.intervals import sample
-from dxtree.evaluation.metrics import Scored
+from dxtree.evaluation.metrics import Metric, Scored
+from dxtree.evaluation.subgroups import Subgroup, subgroups
 from dxtree.evaluation.weighted import Statistic
 
 BLOCKS = 300
 """Blocks of lesions that the jackknife behind BCa leaves out in turn; see `intervals.sample`."""
+
+FITTED_CUTS = Metric(
+    "official_f1_fitted",
+    "F1 at .5, fitted cuts",
+    "official_f1 after each class's probability was bent so that its own cut, fitted on lesions of other "
+    "folds, comes to lie at .5",
+)
+"""MILK10k's form with thresholds that the judged lesions did not choose."""
 
 Samples = dict[tuple[str, str], Sampled]
 """(arm, metric) to its value and resamples."""
@@ -29,43 +41,57 @@ class Portion:
     resamples: int
     seed: int
 
+    def only(self, arms: Sequence[str]) -> Portion:
+        """The same for some of the arms."""
+        bent = {a: self.bent[a] for a in arms if a in self.bent}
+        return replace(self, scored={a: self.scored[a] for a in arms}, bent=bent)
 
-def sample_arms(portion: Portion, workers: Workers, fitted_cuts: str) -> Samples:
+
+@dataclass(frozen=True)
+class Sampling:
+    """What resamples make of each arm. `chance`: ECE that a calibrated model would show, by arm."""
+
+    samples: Samples = field(default_factory=dict)
+    chance: dict[str, FloatArray] = field(default_factory=dict)
+
+
+def sample_arms(portion: Portion, workers: Workers) -> Sampling:
     """Every metric of every arm. Arms are shared out to the workers; who samples an arm changes no bit."""
-    arms = list(portion.scored)
-    count = min(len(arms), 3 * workers.jobs) if workers.jobs > 1 else 1
-    parts = [
-        Portion(
-            {a: portion.scored[a] for a in arms[k::count]},
-            {a: portion.bent[a] for a in arms[k::count] if a in portion.bent},
-            portion.groups,
-            portion.resamples,
-            portion.seed,
-        )
-        for k in range(count)
-    ]
-    found: Samples = {}
-    for part, (plain, bent) in workers.each(_sampled, parts):
-        found |= plain
-        found |= {(arm, fitted_cuts): value for arm, value in bent.items()}
-        del part
+    found = Sampling()
+    parts = [portion.only(arms) for arms in _shares(list(portion.scored), workers)]
+    for _, one in workers.each(_sampled, parts):
+        found.samples.update(one.samples)
+        found.chance.update(one.chance)
     return found
 
 
-def _sampled(portion: Portion) -> tuple[Samples, dict[str, Sampled]]:
-    plain: dict[tuple[str, str], Statistic] = {}
+def group_arms(
+    lesions: Sequence[Lesion], portion: Portion, workers: Workers
+) -> dict[str, tuple[Subgroup, ...]]:
+    """Subgroup tables of every arm."""
+    parts = [(lesions, portion.only(arms)) for arms in _shares(list(portion.scored), workers)]
+    found = {arm: rows for _, part in workers.each(_grouped, parts) for arm, rows in part.items()}
+    return {arm: found[arm] for arm in portion.scored}
+
+
+def _shares(arms: list[str], workers: Workers) -> list[list[str]]:
+    """A few shares a worker, so that none waits long for the last."""
+    count = min(len(arms), 3 * workers.jobs) if workers.jobs > 1 else 1
+    return [arms[k::count] for k in range(count)]
+
+
+def _sampled(portion: Portion) -> Sampling:
+    statistics: dict[tuple[str, str], Statistic] = {}
     for arm, one in portion.scored.items():
-        plain |= {(arm, name): s for name, s in one.statistics().items()}
-    bent = {(arm, "official_f1"): one.statistics()["official_f1"] for arm, one in portion.bent.items()}
-    both = sample(
-        {**{("plain", *k): s for k, s in plain.items()}, **{("bent", *k): s for k, s in bent.items()}},
-        portion.groups,
-        resamples=portion.resamples,
-        seed=portion.seed,
-        jackknife=True,
-        blocks=BLOCKS,
-    )
-    return (
-        {(arm, name): v for (kind, arm, name), v in both.items() if kind == "plain"},
-        {arm: v for (kind, arm, _), v in both.items() if kind == "bent"},
-    )
+        statistics |= {(arm, name): s for name, s in one.statistics().items()}
+    for arm, one in portion.bent.items():
+        statistics[arm, FITTED_CUTS.name] = one.statistics()["official_f1"]
+    options = {"resamples": portion.resamples, "seed": portion.seed}
+    samples = sample(statistics, portion.groups, jackknife=True, blocks=BLOCKS, **options)
+    chance = {a: calibrated_errors(one.top_label()[0], **options) for a, one in portion.scored.items()}
+    return Sampling(samples, chance)
+
+
+def _grouped(task: tuple[Sequence[Lesion], Portion]) -> dict[str, tuple[Subgroup, ...]]:
+    lesions, portion = task
+    return subgroups(lesions, portion.scored, resamples=portion.resamples, seed=portion.seed)

@@ -59,26 +59,72 @@ def bounds(sampled: Sampled, method: Literal["percentile", "basic", "bca"]) -> B
 
     Raises `CohortError` where "bca" is asked of what was sampled without the jackknife.
     """
-    defined = sampled.draws[np.isfinite(sampled.draws)]
-    if len(defined) < LEAST_DEFINED * len(sampled.draws) or not len(defined):
+    defined = _defined(sampled)
+    if defined is None:
         return None
     levels = np.array([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     reason = None
     if method == "bca":
-        found = _bca_levels(sampled, defined, levels)
+        found = _correction(sampled, defined)
         if isinstance(found, str):
             reason = f"percentiles, not BCa: {found}"
         else:
-            levels = found
+            levels = found.levels(levels)
     low, high = np.quantile(defined, levels).tolist()
     if method == "basic":
         low, high = 2 * sampled.value - high, 2 * sampled.value - low
     return Bounds(low, high, reason)
 
 
-def _bca_levels(sampled: Sampled, defined: FloatArray, levels: FloatArray) -> FloatArray | str:
-    """Corrected levels, or the reason why there are none."""
+def p_of_zero(sampled: Sampled, method: Literal["percentile", "basic", "bca"]) -> float | None:
+    """Two-sided p at which the interval of this method would just reach zero, `None` where there is none.
+
+    For BCa the achieved level of Efron and Tibshirani (1993, eq. 15.34). No p is below that of half a
+    resample beyond zero, so about 1 / resamples. Raises as `bounds` does.
+    """
     from scipy.special import ndtr, ndtri
+
+    defined = _defined(sampled)
+    if defined is None or not np.isfinite(sampled.value):
+        return None
+    draws = 2 * sampled.value - defined if method == "basic" else defined
+    under = np.mean(draws < -ROUNDING) + np.mean(np.abs(draws) <= ROUNDING) / 2
+    share = (under * len(draws) + 0.5) / (len(draws) + 1)
+    found = _correction(sampled, defined) if method == "bca" else ""
+    level = share if isinstance(found, str) else float(ndtr(found.uncorrected(float(ndtri(share)))))
+    return float(min(1.0, 2 * max(min(level, 1 - level), 0.5 / (len(draws) + 1))))
+
+
+@dataclass(frozen=True)
+class _Correction:
+    """Bias z0 and acceleration a of BCa (Efron 1987)."""
+
+    bias: float
+    acceleration: float
+
+    def levels(self, levels: FloatArray) -> FloatArray:
+        """Levels of the resamples' quantiles that stand for these levels."""
+        from scipy.special import ndtr, ndtri
+
+        shifted = self.bias + ndtri(levels)
+        return np.asarray(ndtr(self.bias + shifted / (1 - self.acceleration * shifted)))
+
+    def uncorrected(self, z: float) -> float:
+        """The reverse, in normal quantiles: which level the resamples' quantile z stands for."""
+        shifted = z - self.bias
+        return shifted / (1 + self.acceleration * shifted) - self.bias
+
+
+def _defined(sampled: Sampled) -> FloatArray | None:
+    defined = sampled.draws[np.isfinite(sampled.draws)]
+    if len(defined) < LEAST_DEFINED * len(sampled.draws) or not len(defined):
+        return None
+    return defined
+
+
+def _correction(sampled: Sampled, defined: FloatArray) -> _Correction | str:
+    """Bias and acceleration, or the reason why there are none."""
+    from scipy.special import ndtri
 
     if sampled.left_out is None:
         raise CohortError("BCa intervals need `sample(..., jackknife=True)`")
@@ -94,10 +140,8 @@ def _bca_levels(sampled: Sampled, defined: FloatArray, levels: FloatArray) -> Fl
     spread = float((deviation**2).sum())
     if spread <= ROUNDING**2:
         return "leaving out a lesion changes nothing"
-    acceleration = float((deviation**3).sum()) / (6 * spread**1.5)
-    bias = float(ndtri(under / 2))
-    shifted = bias + ndtri(levels)
-    scale = 1 - acceleration * shifted
-    if (scale <= 0).any():
+    found = _Correction(float(ndtri(under / 2)), float((deviation**3).sum()) / (6 * spread**1.5))
+    reach = found.bias + ndtri(np.array([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
+    if (1 - found.acceleration * reach <= 0).any():
         return "the acceleration is too large"
-    return np.asarray(ndtr(bias + shifted / scale))
+    return found

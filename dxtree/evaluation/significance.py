@@ -15,8 +15,9 @@ import numpy as np
 from core.errors import CohortError
 from core.taxonomy import IntArray
 from core.tree import FloatArray
-from dxtree.evaluation.bounds import CONFIDENCE, LEAST_DEFINED, ROUNDING, Sampled
+from dxtree.evaluation.bounds import CONFIDENCE, ROUNDING, Method, Sampled, p_of_zero
 from dxtree.evaluation.intervals import Interval
+from dxtree.evaluation.metrics import Metric
 from dxtree.evaluation.weighted import BoolArray
 
 Key = TypeVar("Key", bound=Hashable)
@@ -95,19 +96,15 @@ def delong(first: FloatArray, second: FloatArray, truth: IntArray, lesions: Sequ
     return DeLong(one, other, _normal(between, variance, -1.0, 1.0), p)
 
 
-def bootstrap_p(first: Sampled, second: Sampled) -> float | None:
-    """Two-sided p of a paired difference over the same resamples, from 1 / (B + 1) to 1.
+def bootstrap_p(
+    first: Sampled, second: Sampled, metric: Metric, method: Method = "percentile"
+) -> float | None:
+    """Two-sided p of a paired difference over the same resamples, of the interval that `difference` gives.
 
-    (1 + resamples whose difference lies as far from the value as the value from zero) / (B + 1) (Davison and
-    Hinkley 1997, ch. 4.4): resampled differences, shifted so that their centre is no difference. `None` where
-    either side, or most resamples, do not define it.
+    Below .05 where that interval excludes zero; see `bounds.p_of_zero`. `None` where either side, or most
+    resamples, do not define it.
     """
-    value, draws = first.value - second.value, first.draws - second.draws
-    draws = draws[np.isfinite(draws)]
-    if not np.isfinite(value) or not len(draws) or len(draws) < LEAST_DEFINED * len(first.draws):
-        return None
-    beyond = np.abs(draws - value) >= abs(value) - ROUNDING
-    return float(1 + beyond.sum()) / (len(draws) + 1)
+    return p_of_zero(first.minus(second), "basic" if metric.biased else method)
 
 
 def holm(table: Mapping[Key, float | None]) -> dict[Key, float | None]:

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from core.errors import CohortError
 from dxtree.evaluation.bounds import Sampled
 from dxtree.evaluation.intervals import difference, sample
-from dxtree.evaluation.metrics import METRICS
+from dxtree.evaluation.metrics import METRICS, Metric
 from dxtree.evaluation.significance import bootstrap_p, delong, holm, mcnemar
 from dxtree.evaluation.weighted import weighted_mean
 
@@ -143,21 +143,44 @@ def test_holm_by_hand_and_without_a_p() -> None:
         holm({"a": 1.5})
 
 
-def test_bootstrap_p_counts_resamples_beyond_the_value() -> None:
-    # Differences .1 + (-.2, -.1, 0, .1, .3): three lie at least .1 away from the value.
-    first, second = Sampled(0.6, 0.6 + np.array([-0.2, -0.1, 0, 0.05, 0.3])), Sampled(0.5, np.full(5, 0.5))
-    assert bootstrap_p(first, second) == pytest.approx(4 / 6)
-    assert bootstrap_p(second, first) == pytest.approx(4 / 6)
-    assert bootstrap_p(first, first) == 1
-    assert bootstrap_p(first, Sampled(-9.0, np.full(5, -9.0))) == pytest.approx(1 / 6)
+ACCURACY = METRICS[0]
+
+
+def test_bootstrap_p_is_twice_the_share_beyond_zero() -> None:
+    # Of five differences one is below zero and one is zero, which counts half; half a resample is added.
+    first, second = Sampled(0.6, 0.5 + np.array([-0.1, 0, 0.1, 0.2, 0.3])), Sampled(0.5, np.full(5, 0.5))
+    assert bootstrap_p(first, second, ACCURACY) == pytest.approx(2 * (1.5 + 0.5) / 6)
+    assert bootstrap_p(second, first, ACCURACY) == pytest.approx(2 * (1.5 + 0.5) / 6)
+    assert bootstrap_p(first, first, ACCURACY) == 1
+    assert bootstrap_p(first, Sampled(-9.0, np.full(5, -9.0)), ACCURACY) == pytest.approx(1 / 6)
 
 
 def test_bootstrap_p_is_none_where_most_resamples_define_nothing() -> None:
     gaps = Sampled(0.5, np.array([np.nan, np.nan, np.nan, 0.5]))
-    assert bootstrap_p(gaps, Sampled(0.4, np.full(4, 0.4))) is None
-    assert bootstrap_p(Sampled(float("nan"), np.full(4, 0.1)), gaps) is None
+    assert bootstrap_p(gaps, Sampled(0.4, np.full(4, 0.4)), ACCURACY) is None
+    assert bootstrap_p(Sampled(float("nan"), np.full(4, 0.1)), gaps, ACCURACY) is None
     some = Sampled(0.5, np.array([np.nan, 0.5, 0.5, 0.5]))
-    assert bootstrap_p(some, Sampled(0.4, np.full(4, 0.4))) == 1 / 4
+    assert bootstrap_p(some, Sampled(0.4, np.full(4, 0.4)), ACCURACY) == 1 / 4
+
+
+@pytest.mark.parametrize(
+    "metric", [m for m in METRICS if m.name in ("accuracy", "ece")], ids=lambda m: m.name
+)
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_p_is_below_a_twentieth_just_where_the_interval_excludes_zero(metric: Metric, method: str) -> None:
+    rng = np.random.default_rng(3)
+    called = 0
+    for seed in range(150):
+        base = rng.exponential(size=60)
+        columns = {k: weighted_mean(base + rng.normal(0.1 * k, 0.4, 60)) for k in (0, 1)}
+        found = sample(columns, np.arange(60), resamples=400, seed=seed, jackknife=True)
+        between, verdict = difference(found[1], found[0], metric, method)  # type: ignore[arg-type]
+        p = bootstrap_p(found[1], found[0], metric, method)  # type: ignore[arg-type]
+        assert p is not None
+        if abs(p - 0.05) > 0.01:  # half a resample apart at the very edge
+            assert (p < 0.05) == (verdict != "no difference"), (p, between)
+            called += verdict != "no difference"
+    assert 5 < called < 145
 
 
 def test_bootstrap_p_keeps_its_level_and_agrees_with_the_interval() -> None:
@@ -167,7 +190,7 @@ def test_bootstrap_p_keeps_its_level_and_agrees_with_the_interval() -> None:
         base = rng.random(120)
         columns = {k: weighted_mean((base + rng.normal(0, 0.3, 120) > 0.5).astype(float)) for k in (0, 1)}
         found = sample(columns, np.arange(120), resamples=300, seed=seed)
-        p = bootstrap_p(found[0], found[1])
+        p = bootstrap_p(found[0], found[1], ACCURACY)
         assert p is not None
         errors += p < 0.05
         agree += (p < 0.05) == (difference(found[0], found[1], METRICS[0])[1] != "no difference")
