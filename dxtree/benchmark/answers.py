@@ -32,12 +32,6 @@ class Answered:
     same: Mapping[Arm, Arm]
     empty: tuple[Arm, ...]
 
-    def with_arms(self, judged: Mapping[Arm, FloatArray], fitting: Mapping[Arm, FloatArray]) -> Answered:
-        """More arms after these."""
-        return Answered(
-            self.material, {**self.judged, **judged}, {**self.fitting, **fitting}, self.same, self.empty
-        )
-
 
 def gather_answers(
     materials: Sequence[Material],
@@ -54,9 +48,11 @@ def gather_answers(
         judged: dict[Arm, FloatArray] = {}
         for name in inputs:
             for fuser in fusers:
+                if Fit(k, fuser, 0) not in answers:  # nothing to learn here; see `Material.teaches`
+                    continue
                 arm = Arm(material.evidence, fuser, name)
                 fitting[arm], judged[arm] = _joined(material, answers, k, fuser, name, control=False)
-        if control is not None and whole is not None:
+        if control is not None and whole is not None and Fit(k, control, 0, control=True) in answers:
             arm = Arm(material.evidence, control, whole, PERMUTED)
             fitting[arm], judged[arm] = _joined(material, answers, k, control, whole, control=True)
         found.append(_distinct(material, judged, fitting))

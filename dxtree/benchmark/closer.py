@@ -80,7 +80,7 @@ def look_closer(court: Court) -> Closer:
     field, config = court.field, court.config
     arms = chosen_arms(field, config)
     rows = np.flatnonzero(court.common)
-    groups = group_index([field.judged.lesions[k].lesion for k in rows.tolist()])
+    groups = group_index(court.lesions(rows))
     labels = [field.judged.lesions[k].label for k in rows.tolist()]
     plain = [a for a in arms if field.arms[a].variant is None]
     risks, benefits = {}, {}
@@ -88,7 +88,7 @@ def look_closer(court: Court) -> Closer:
     told = court.rows(headline)
     for arm in plain:
         confidence, correct = scored_of(court, headline, told, arm).top_label()
-        inside = group_index([field.judged.lesions[k].lesion for k in told.tolist()])
+        inside = group_index(court.lesions(told))
         risks[arm] = risk_coverage(confidence, correct, inside, resamples=config.resamples, seed=config.seed)
     if MALIGNANT in court.nodes:
         node = court.nodes[MALIGNANT]
@@ -129,9 +129,11 @@ def _covered(court: Court, arm: str, cells: Cells, per_class: bool) -> SetCovera
     taxonomy = field.partition.taxonomy
     classes = taxonomy.positions([c.node for c in field.partition.classes])
     for known, asked in field.pairs(arm, field.judged):
-        known, asked = known[fit_truth[known] >= 0], asked[truth[asked] >= 0]
-        if len(known) < least_lesions(coverage) or not len(asked):
+        known, asked = known[fit_truth[known] >= 0], asked[(truth[asked] >= 0) & court.common[asked]]
+        if len(known) < least_lesions(coverage):
             return None
+        if not len(asked):
+            continue
         lesions = [
             f"{field.fitting.lesions[k].cohort}/{field.fitting.lesions[k].lesion}" for k in known.tolist()
         ]

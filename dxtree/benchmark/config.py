@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -41,9 +41,8 @@ class BenchmarkConfig(_Part):
     """Cohorts x evidence sets x fusers x sets of inputs, on identical lesions and folds."""
 
     name: str
-    taxonomy: str = "isic_diagnosis"
     cohorts: tuple[str, ...] = Field(min_length=1)
-    evidence: dict[str, Path] = Field(min_length=1)
+    evidence: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")], Path] = Field(min_length=1)
     """Name to the folder of an evidence set, relative to the YAML file; see `dxtree evidence`."""
     fusers: tuple[str, ...] = Field(min_length=1)
     metadata: tuple[str, ...] = FIELDS
@@ -64,7 +63,7 @@ class BenchmarkConfig(_Part):
     coverage: float = Field(default=0.9, ge=0.5, lt=1)
     """How often a prediction set has to hold the truth."""
     control: str = "logistic"
-    """The fuser that the control with permuted metadata is fitted with."""
+    """The fuser of `fusers` that is fitted once more, on permuted metadata."""
     nodes: tuple[str, ...] = ()
     """Nodes of the tree whose AUC and average precision are reported, beside the cohort's malignant one."""
     published: tuple[Published, ...] = ()
@@ -77,6 +76,10 @@ class BenchmarkConfig(_Part):
             for name, members in self.inputs.items():
                 if not members or len(set(members)) < len(members):
                     raise ValueError(f"inputs {name!r} is empty or names one thing twice")
+        if len(set(self.cohorts)) < len(self.cohorts) or len(set(self.fusers)) < len(self.fusers):
+            raise ValueError("a cohort or a fuser stands twice")
+        if self.control not in self.fusers:
+            raise ValueError("control: " + _none_of(self.control, "fusers", self.fusers))
         for one in (*self.references, *self.closer):
             if one.fuser not in self.fusers:
                 raise ValueError(_none_of(one.fuser, "fusers", self.fusers))

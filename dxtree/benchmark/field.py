@@ -52,6 +52,8 @@ class Field:
 
     def common(self) -> BoolArray:
         """Which judged lesions every arm answers for."""
+        if not self.judged.values:
+            return np.zeros(len(self.judged.lesions), bool)
         return np.asarray(np.all([~np.isnan(v[:, 0]) for v in self.judged.values.values()], axis=0))
 
     def pairs(self, title: str, part: Part) -> Iterator[tuple[IntArray, IntArray]]:

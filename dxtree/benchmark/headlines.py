@@ -124,7 +124,8 @@ def shortcuts(name: str, benchmark: Benchmark, cohort: CohortResults) -> Section
             "shares of classes among lesions with the same fields missing. Metadata permuted: the same "
             "fuser, fitted and asked with each patient's metadata moved to another lesion. What it gains "
             "over the images is calibration or mixture; what the fuser gains over it is what knowing the "
-            "patient adds, and where metadata say nothing it is better or worse with even chances."
+            "patient adds. Where metadata say nothing, about one such comparison in twenty is called better "
+            "or worse."
         ),
         value_table(
             f"Controls, by {SETS[level.name]}", named(benchmark.metrics, TABLE), level.cells, controls

@@ -16,6 +16,7 @@ from core.tree import FloatArray, TreeSums
 from dxtree.benchmark.answers import PERMUTED
 from dxtree.benchmark.config import BenchmarkConfig
 from dxtree.benchmark.field import Field
+from dxtree.benchmark.material import patient_of
 from dxtree.benchmark.results import ByLevel, Comparison, PairTest
 from dxtree.benchmark.running import Inputs
 from dxtree.benchmark.sampling import FITTED_CUTS, Portion, Samples, sample_arms
@@ -33,6 +34,10 @@ from plugins.specs import CohortSpec
 
 TABLE = ("balanced_accuracy", "macro_f1", "auc_malignant", "brier")
 """Metrics of the comparisons that Holm's correction goes over, with each reference by itself."""
+
+
+STAR = 0.05
+"""Holm's p below which a difference gets a star."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,8 @@ class Court:
         return (*ALL_METRICS, FITTED_CUTS, *further)
 
     def lesions(self, rows: IntArray) -> list[str]:
-        """Lesion of each row: what the bootstrap draws."""
-        return [self.field.judged.lesions[k].lesion for k in rows.tolist()]
+        """Patient of each row where the cohort tells, else its lesion: what the bootstrap draws."""
+        return [patient_of(self.field.judged.lesions[k]) for k in rows.tolist()]
 
 
 def open_court(field: Field, cohort: CohortSpec, config: BenchmarkConfig, inputs: Inputs) -> Court:
@@ -126,7 +131,8 @@ def judge_level(court: Court, label_set: LabelSet, workers: Workers) -> tuple[By
     scored = {arm: scored_of(court, label_set, rows, arm) for arm in arms}
     bent = {}
     if label_set.name == OFFICIAL:
-        bent = {arm: replace(one, scores=folded(court, label_set, rows, arm)) for arm, one in scored.items()}
+        known_cuts = [arm for arm in arms if arm in court.field.fitting.values]
+        bent = {a: replace(scored[a], scores=folded(court, label_set, rows, a)) for a in known_cuts}
     groups = group_index(court.lesions(rows))
     portion = Portion(scored, bent, groups, config.resamples, config.seed)
     sampling = sample_arms(portion, workers)
@@ -147,6 +153,7 @@ def judge_level(court: Court, label_set: LabelSet, workers: Workers) -> tuple[By
     found = ByLevel(
         label_set.name,
         len(rows),
+        rows_digest(court, rows),
         len(label_set.classes),
         len(np.unique(label_set.truth[rows])),
         cells,
@@ -250,7 +257,7 @@ def pair_tests(court: Court) -> list[PairTest]:
 
 def _delong(one: Scored, other: Scored, lesions: Sequence[str]) -> DeLong | None:
     node, base = one.nodes.get(MALIGNANT), other.nodes.get(MALIGNANT)
-    if node is None or base is None or len(set(node.truth.tolist()) & {0, 1}) < 2:
+    if node is None or base is None or min((node.truth == 1).sum(), (node.truth == 0).sum()) < 2:
         return None
     return delong(node.scores, base.scores, node.truth, lesions)
 
@@ -266,10 +273,25 @@ def bins_of(confidence: FloatArray, correct: BoolArray) -> tuple[Bin, ...]:
     return tuple(Bin(size, s, Interval(r, under, over)) for s, r, under, over in rows)
 
 
-def lesions_digest(field: Field) -> str:
-    """sha256 over ids, labels and folds of the judged lesions: what a later run must share."""
-    rows = sorted(
-        [x.cohort, x.lesion, x.label, int(f)]
-        for x, f in zip(field.judged.lesions, field.judged.fold.tolist(), strict=True)
+def rows_digest(court: Court, rows: IntArray) -> str:
+    """sha256 over ids, labels and folds of the lesions judged: what a later run must share."""
+    part = court.field.judged
+    found = sorted(
+        [part.lesions[k].cohort, part.lesions[k].lesion, part.lesions[k].label, int(part.fold[k])]
+        for k in rows.tolist()
     )
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+
+def holm_floor(court: Court) -> str | None:
+    """Why no comparison can get a star, where so many are made that the least p is too large after Holm."""
+    arms = court.field.arms
+    main = [a for a, arm in arms.items() if arm.inputs and arm.variant in (None, PERMUTED)]
+    family = len(TABLE) * (len(main) - 1)
+    needed = round(family / STAR)
+    if court.config.resamples + 1 > needed:
+        return None
+    return (
+        f"No difference can hold after Holm's correction: {family} comparisons with a reference need more "
+        f"than {needed:,} resamples, and resamples is {court.config.resamples:,}."
+    )

@@ -19,21 +19,25 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Entry:
-    """One arm of one run: metric to (value, low, high) over one label set."""
+    """One arm of one run: metric to (value, low, high) over one label set.
+
+    `rows`: sha256 over the lesions that its numbers are about, with their labels and folds.
+    """
 
     arm: str
     label_set: str
     n: int
+    rows: str
     metrics: Mapping[str, tuple[float | None, float | None, float | None]]
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Every arm of one run over one cohort. `lesions`: sha256 over ids, labels and folds."""
+    """Every arm of one run over one cohort. `inputs`: name of each set of inputs to its members."""
 
     benchmark: str
     cohort: str
-    lesions: str
+    inputs: Mapping[str, Sequence[str]]
     entries: tuple[Entry, ...]
     provenance: Mapping[str, Any]
 
@@ -43,12 +47,13 @@ class Leaderboard:
             "format": FORMAT,
             "benchmark": self.benchmark,
             "cohort": self.cohort,
-            "lesions": self.lesions,
+            "inputs": {name: list(members) for name, members in self.inputs.items()},
             "entries": [
                 {
                     "arm": e.arm,
                     "label_set": e.label_set,
                     "n": e.n,
+                    "rows": e.rows,
                     "metrics": {k: list(v) for k, v in e.metrics.items()},
                 }
                 for e in self.entries
@@ -71,10 +76,10 @@ def read_leaderboards(path: Path) -> list[Leaderboard]:
 
 def _read(raw: Mapping[str, Any]) -> Leaderboard:
     entries = tuple(
-        Entry(e["arm"], e["label_set"], e["n"], {k: tuple(v) for k, v in e["metrics"].items()})
+        Entry(e["arm"], e["label_set"], e["n"], e["rows"], {k: tuple(v) for k, v in e["metrics"].items()})
         for e in raw["entries"]
     )
-    return Leaderboard(raw["benchmark"], raw["cohort"], raw["lesions"], entries, raw["provenance"])
+    return Leaderboard(raw["benchmark"], raw["cohort"], raw["inputs"], entries, raw["provenance"])
 
 
 @dataclass(frozen=True)
@@ -88,24 +93,38 @@ class Change:
     now: float | None
 
 
+def check_comparable(cohorts: Sequence[str], before: Sequence[Leaderboard]) -> None:
+    """Raises `CohortError` where an earlier run holds none of the cohorts."""
+    for cohort in cohorts:
+        if not any(b.cohort == cohort for b in before):
+            raise CohortError(f"the earlier leaderboard holds no cohort {cohort!r}")
+
+
 def changes(now: Leaderboard, before: Sequence[Leaderboard]) -> list[Change]:
-    """Arms of both runs, metric by metric. Raises `CohortError` where the lesions are not the same."""
-    same = [b for b in before if b.cohort == now.cohort]
-    if not same:
-        raise CohortError(f"the earlier leaderboard holds no cohort {now.cohort!r}")
-    if same[0].lesions != now.lesions:
-        raise CohortError(
-            f"{now.cohort}: the earlier run judged other lesions or folds; numbers over other lesions are "
-            "not compared"
-        )
-    old = {(e.arm, e.label_set): e for e in same[0].entries}
+    """Arms of both runs, metric by metric.
+
+    Raises `CohortError` where the earlier run holds no such cohort, its arms of the same name had other
+    inputs, or its numbers are about other lesions or folds.
+    """
+    check_comparable([now.cohort], before)
+    earlier = next(b for b in before if b.cohort == now.cohort)
+    old = {(e.arm, e.label_set): e for e in earlier.entries}
+    for name, members in now.inputs.items():
+        if sorted(earlier.inputs.get(name, members)) != sorted(members):
+            raise CohortError(f"inputs {name!r} were {', '.join(earlier.inputs[name])} in the earlier run")
     found = []
     for entry in now.entries:
         other = old.get((entry.arm, entry.label_set))
-        if other is not None:
-            found += [
-                Change(entry.arm, entry.label_set, m, other.metrics[m][0], value[0])
-                for m, value in entry.metrics.items()
-                if m in other.metrics
-            ]
+        if other is None:
+            continue
+        if other.rows != entry.rows:
+            raise CohortError(
+                f"{now.cohort}: the earlier run judged other lesions or folds; numbers over other lesions "
+                "are not compared"
+            )
+        found += [
+            Change(entry.arm, entry.label_set, m, other.metrics[m][0], value[0])
+            for m, value in entry.metrics.items()
+            if m in other.metrics
+        ]
     return found

@@ -42,6 +42,7 @@ def _left_out(name: str, cohort: CohortResults) -> Section:
         f"{arm} answers as {other} does, to the last bit, and has no row of its own."
         for arm, other in cohort.same.items()
     ]
+    told += [f"No lesion has an answer by {arm}." for arm in cohort.empty]
     return Section(f"{name}Left out, and one and the same", *([Text(*told)] if told else []))
 
 

@@ -79,10 +79,14 @@ class PairTest:
 
 @dataclass(frozen=True)
 class ByLevel:
-    """Every arm on one label set: metric to interval, by arm; with calibration by chance alone."""
+    """Every arm on one label set: metric to interval, by arm; with calibration by chance alone.
+
+    `rows`: sha256 over the lesions judged, with their labels and folds.
+    """
 
     name: str
     n: int
+    rows: str
     classes: int
     present: int
     cells: Mapping[str, Mapping[str, Interval]]
@@ -102,7 +106,7 @@ class CohortResults:
     cohort: str
     n: int
     n_lesions: int
-    lesions: str
+    inputs: Mapping[str, tuple[str, ...]]
     headline: str
     malignant: str | None
     main: tuple[str, ...]
@@ -114,6 +118,7 @@ class CohortResults:
     missing: tuple[Missing, ...]
     warnings: tuple[str, ...]
     same: Mapping[str, str]
+    empty: tuple[str, ...]
     left_out: Mapping[str, int]
     traps: tuple[str, ...]
     closer: Closer
@@ -134,11 +139,11 @@ class CohortResults:
     def leaderboard(self, benchmark: str, provenance: Mapping[str, Any]) -> Leaderboard:
         """The file that a later run is compared with."""
         entries = tuple(
-            Entry(arm, one.name, one.n, {m: (i.value, i.low, i.high) for m, i in cells.items()})
+            Entry(arm, one.name, one.n, one.rows, {m: (i.value, i.low, i.high) for m, i in cells.items()})
             for one in self.levels
             for arm, cells in one.cells.items()
         )
-        return Leaderboard(benchmark, self.cohort, self.lesions, entries, provenance)
+        return Leaderboard(benchmark, self.cohort, self.inputs, entries, provenance)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -146,12 +151,13 @@ class CohortResults:
             "cohort": self.cohort,
             "n": self.n,
             "n_lesions": self.n_lesions,
-            "lesions": self.lesions,
+            "inputs": {name: list(members) for name, members in self.inputs.items()},
             "headline": self.headline,
             "malignant": self.malignant,
             "levels": {
                 one.name: {
                     "n": one.n,
+                    "rows": one.rows,
                     "classes": one.classes,
                     "classes_present": one.present,
                     "arms": {
@@ -167,6 +173,7 @@ class CohortResults:
             "missing": [m.to_dict() for m in self.missing],
             "warnings": list(self.warnings),
             "same_to_the_bit": dict(self.same),
+            "without_an_answer": list(self.empty),
             "left_out": dict(self.left_out),
             "traps": list(self.traps),
             **self.closer.to_dict(),

@@ -6,20 +6,23 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from core.case import FIELDS
 from core.cohort import Lesion
-from core.errors import CohortError
+from core.errors import CohortError, MissingExtra
+from core.tree import TreeSums
 from dxtree.benchmark.answers import PERMUTED, gather_answers
 from dxtree.benchmark.closer import look_closer, with_calibrated
-from dxtree.benchmark.config import BenchmarkConfig
+from dxtree.benchmark.config import BenchmarkConfig, Reference
 from dxtree.benchmark.evidence import EvidenceSet
 from dxtree.benchmark.field import Field, make_field
 from dxtree.benchmark.judging import (
     Court,
+    holm_floor,
     judge_level,
-    lesions_digest,
     open_court,
     pair_tests,
     references,
@@ -77,6 +80,7 @@ def run_benchmark(
     ]
     for cohort in config.cohorts:
         check_alike([m for m in materials if m.cohort == cohort])
+    _check_asked(config, materials)
     run = Run(
         tuple(materials),
         specs,
@@ -86,7 +90,7 @@ def run_benchmark(
         tuple(m.digest() for m in materials),
         tuple(plugins),
     )
-    control = config.control if any(_has_metadata(m) for m in materials) else None
+    control = config.control if any(set(members) & set(FIELDS) for members in inputs.values()) else None
     courts, results = [], []
     with workers_of(run, jobs) as workers:
         answers = answer_all(run, run.fits(config.fusers, control), workers, progress)
@@ -124,7 +128,7 @@ def judge_cohort(
         cohort=court.cohort.name,
         n=int(court.common.sum()),
         n_lesions=len(court.field.judged.lesions),
-        lesions=lesions_digest(court.field),
+        inputs=court.inputs,
         headline=court.headline.name,
         malignant=court.nodes.get(MALIGNANT),
         main=tuple(t for t, a in court.field.arms.items() if a.variant in (None, PERMUTED)),
@@ -136,14 +140,24 @@ def judge_cohort(
         missing=tuple(missing),
         warnings=tuple(_warnings(court, levels, missing)),
         same=court.field.same,
+        empty=court.field.empty,
         left_out=_left_out(court.field, materials),
         traps=traps([court.cohort.name]),
         closer=look_closer(court),
     )
 
 
-def _has_metadata(material: Material) -> bool:
-    return any(c.patient.known() for c in material.fitting)
+def _check_asked(config: BenchmarkConfig, materials: Sequence[Material]) -> None:
+    """Faults that are told before anything is fitted.
+
+    Raises `UnknownNode` or `BelowTrainingClass` for a node, and `MissingExtra` where prediction sets cannot
+    be fitted here.
+    """
+    sums = TreeSums(materials[0].partition)
+    for node in config.nodes:
+        sums.column(node)
+    if config.closer and find_spec("mapie") is None:
+        raise MissingExtra("prediction sets in a benchmark", "trust")
 
 
 def _missing(court: Court) -> list[Missing]:
@@ -171,7 +185,14 @@ def _warnings(court: Court, levels: Sequence[ByLevel], missing: Sequence[Missing
                 f"[{cell.low:.2f}, {cell.high:.2f}] for {court.nodes[MALIGNANT]}: part of what metadata add "
                 "here may be how the data were collected."
             )
-    return found
+    asked = {t for r in (*court.config.references, *court.config.closer) for t in _titles(court, r)}
+    found += [f"{one} has no answer for any lesion; nothing is compared with it." for one in sorted(asked)]
+    return found + [text for text in (holm_floor(court),) if text]
+
+
+def _titles(court: Court, one: Reference) -> list[str]:
+    """Arms of the configuration that have no answer here."""
+    return [t for t in court.field.empty if t.endswith(f"{one.fuser}: {one.inputs}")]
 
 
 def _subgroups(court: Court, workers: Workers) -> Mapping[str, tuple[Subgroup, ...]]:
@@ -183,7 +204,7 @@ def _subgroups(court: Court, workers: Workers) -> Mapping[str, tuple[Subgroup, .
     chosen = [*references(court), *(t for f in court.config.fusers for t in field.title_of(f, widest))]
     lesions = [field.judged.lesions[k] for k in rows.tolist()]
     scored = {arm: scored_of(court, label_set, rows, arm) for arm in dict.fromkeys(chosen)}
-    groups = group_index([lesion.lesion for lesion in lesions])
+    groups = group_index(court.lesions(rows))
     portion = Portion(scored, {}, groups, court.config.resamples, court.config.seed)
     return group_arms(lesions, portion, workers)
 

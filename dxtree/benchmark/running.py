@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from core.errors import CohortError, DxtreeError, PluginContractError
 from core.files import write_whole
 from core.manifest import Bundle
 from core.partition import Partition
+from core.probabilities import LeafProbabilities
 from core.protocols import Fuser
 from core.tree import FloatArray
 from dxtree.benchmark.arms import with_inputs
@@ -69,8 +75,10 @@ class Run:
         for k, material in enumerate(self.materials):
             folds: list[int | str] = list(range(material.folds))
             folds += [] if material.crossed else [FINAL]
-            found += [Fit(k, f, fold) for f in fusers for fold in folds]
-            found += [Fit(k, control, fold, control=True) for fold in folds] if control else []
+            able = [f for f in fusers if material.teaches or self.specs[f].fit is None]
+            found += [Fit(k, f, fold) for f in able for fold in folds]
+            if control and any(c.patient.known() for c in material.fitting):
+                found += [Fit(k, control, fold, control=True) for fold in folds]
         return sorted(found, key=lambda f: (f.fuser not in _SLOW, f.fuser))
 
 
@@ -84,7 +92,7 @@ def answer(run: Run, fit: Fit) -> dict[str, FloatArray]:
     """
     path = _path(run, fit)
     if path is not None and path.is_file():
-        return dict(zip(run.inputs, _ordered(load(path.read_bytes()), len(run.inputs)), strict=True))
+        return _kept(path, run.inputs)
     material = run.materials[fit.material]
     fitting, judged = material.fitting, material.judged
     if fit.control:
@@ -95,7 +103,10 @@ def answer(run: Run, fit: Fit) -> dict[str, FloatArray]:
         known = tuple(c for c in fitting if c.fold != fit.fold)
         asked = tuple(c for c in fitting if c.fold == fit.fold)
     fuser = fitted(run.specs[fit.fuser], _renumbered(known), material.partition, run.seed)
-    rows = {name: _ask(fuser, asked, members, material.partition) for name, members in run.inputs.items()}
+    rows = {
+        name: _ask(fit.fuser, fuser, asked, members, material.partition)
+        for name, members in run.inputs.items()
+    }
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, save({str(k): v for k, v in enumerate(rows.values())}))
@@ -159,7 +170,7 @@ def _half(lesion: str) -> int:
 
 
 def _ask(
-    fuser: Fuser, cases: Sequence[FusionCase], members: Sequence[str], partition: Partition
+    name: str, fuser: Fuser, cases: Sequence[FusionCase], members: Sequence[str], partition: Partition
 ) -> FloatArray:
     rows = np.full((len(cases), len(partition.ids)), np.nan)
     for k, whole in enumerate(cases):
@@ -171,21 +182,27 @@ def _ask(
         except DxtreeError:
             raise
         except Exception as error:  # a plugin may raise anything
-            raise PluginContractError(f"fuser {fuser.name!r} failed with {type(error).__name__}") from error
-        if leaf.classes != partition.ids:
-            raise PluginContractError(f"fuser {fuser.name!r} did not answer with the training classes")
+            raise PluginContractError(f"fuser {name!r} failed with {type(error).__name__}") from error
+        if not isinstance(leaf, LeafProbabilities) or leaf.classes != partition.ids:
+            raise PluginContractError(f"fuser {name!r} did not answer with the training classes")
         rows[k] = leaf.values
     return rows
 
 
+@cache
 def code_digest(spec: FuserSpec) -> str:
-    """sha256 of the source that fits a fuser: the files of its package, or its one file."""
-    function = spec.fit or spec.load
-    module = import_module(function.__module__)
-    file = Path(str(module.__file__))
-    files = sorted(file.parent.glob("*.py")) if module.__package__ else [file]
+    """sha256 of the source behind a fuser's answers: its whole package or one file, `core` and this one."""
+    function: Any = spec.fit or spec.load
+    while isinstance(function, partial):
+        function = function.func
+    top = sys.modules.get(str(function.__module__).partition(".")[0])
+    folders = [Path(str(import_module("core").__file__)).parent, Path(__file__).parent]
+    if top is not None and getattr(top, "__file__", None) and hasattr(top, "__path__"):
+        folders.append(Path(str(top.__file__)).parent)
+    own = inspect.getsourcefile(function)
+    files = {f for folder in folders for f in folder.rglob("*.py")} | ({Path(own)} if own else set())
     found = hashlib.sha256()
-    for one in files:
+    for one in sorted(files):
         found.update(one.read_bytes())
     return found.hexdigest()
 
@@ -195,7 +212,8 @@ def _path(run: Run, fit: Fit) -> Path | None:
         return None
     spec = run.specs[fit.fuser]
     known = versions(["scipy", "scikit-learn", "xgboost", "xgboost-cpu", "torch"])
-    key = [run.digests[fit.material], code_digest(spec), known, fit.control, run.seed, dict(run.inputs)]
+    inputs = [[name, list(members)] for name, members in run.inputs.items()]
+    key = [run.digests[fit.material], code_digest(spec), known, fit.control, run.seed, inputs]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     material = run.materials[fit.material]
     return run.cache / f"{material.cohort}-{material.evidence}" / f"{fit.name}-{digest}.safetensors"
@@ -206,11 +224,14 @@ def _is_kept(run: Run, fit: Fit) -> bool:
     return path is not None and path.is_file()
 
 
-def _ordered(arrays: Mapping[str, FloatArray], count: int) -> list[FloatArray]:
+def _kept(path: Path, inputs: Inputs) -> dict[str, FloatArray]:
+    """Answers as `answer` wrote them. Raises `CohortError` for a damaged file."""
     try:
-        return [np.asarray(arrays[str(k)], np.float64) for k in range(count)]
-    except KeyError:
-        raise CohortError("a kept answer is damaged; delete the folder `answers` and run again") from None
+        arrays = load(path.read_bytes())
+        return {name: np.asarray(arrays[str(k)], np.float64) for k, name in enumerate(inputs)}
+    except (KeyError, ValueError, SafetensorError):
+        text = f"{path.name} is damaged; delete the folder {path.parent.name!r} and run again"
+        raise CohortError(text) from None
 
 
 _RUN: list[Run] = []

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from core.diagnosis import RESEARCH_USE
-from dxtree.benchmark.judging import TABLE
+from dxtree.benchmark.judging import STAR, TABLE
 from dxtree.benchmark.leaderboard import Leaderboard, changes
 from dxtree.benchmark.results import Benchmark, CohortResults
 from dxtree.evaluation.metrics import Metric
@@ -24,9 +25,6 @@ LEGEND = (
 NAME = 24
 """Least width of the column of arms."""
 
-LEVEL = 0.05
-"""Holm's p below which a star stands."""
-
 
 def print_benchmark(
     benchmark: Benchmark, earlier: Sequence[Leaderboard] = (), console: Console | None = None
@@ -35,8 +33,8 @@ def print_benchmark(
     out = console or Console()
     for cohort in benchmark.cohorts:
         out.print(
-            f"\n[bold]{benchmark.config.name}[/bold]: {cohort.cohort}, {cohort.n:,} lesions that every arm "
-            f"answers for, of {cohort.n_lesions:,}"
+            f"\n[bold]{escape(benchmark.config.name)}[/bold]: {cohort.cohort}, {cohort.n:,} lesions that "
+            f"every arm answers for, of {cohort.n_lesions:,}"
         )
         out.print(values_table(cohort, benchmark.metrics))
         for against in cohort.references():
@@ -45,6 +43,8 @@ def print_benchmark(
             out.print(Text(f"warning: {warning}", style="yellow"))
         for reason, count in cohort.left_out.items():
             out.print(f"left out, {count:,} lesions: {reason}", markup=False)
+        for arm in cohort.empty:
+            out.print(f"no lesion has an answer by {arm}", markup=False)
         if earlier:
             out.print(changes_table(cohort, benchmark, earlier))
     out.print(
@@ -109,7 +109,7 @@ def changes_table(cohort: CohortResults, benchmark: Benchmark, earlier: Sequence
 
 def star(p_holm: float | None) -> str:
     """A star where the difference holds after the correction."""
-    return "*" if p_holm is not None and p_holm < LEVEL else ""
+    return "*" if p_holm is not None and p_holm < STAR else ""
 
 
 def _metrics(metrics: Sequence[Metric]) -> list[Metric]:

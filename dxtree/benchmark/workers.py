@@ -5,8 +5,11 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any, TypeVar
+
+from core.errors import PluginError
 
 Task = TypeVar("Task")
 Found = TypeVar("Found")
@@ -47,4 +50,11 @@ class Workers:
         while left:
             done, left = wait(left, return_when=FIRST_COMPLETED)
             for future in done:
-                yield futures[future], future.result()
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    raise PluginError(
+                        "a process that fits died; a fuser of a plugin must be named in `plugins`, and a "
+                        "script with several processes guards its start with `if __name__ == '__main__'`"
+                    ) from None
+                yield futures[future], result

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dxtree.cli.options import JsonOption, PluginOption, existing, print_json, registry_of
+from dxtree.cli.options import (
+    JsonOption,
+    PluginOption,
+    check_report_extras,
+    existing,
+    print_json,
+    registry_of,
+    writable_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,11 +57,15 @@ def benchmark(
     """Compare fusers and inputs on identical lesions and folds, with intervals, and write the report."""
     from dxtree.benchmark.config import read_benchmark
     from dxtree.benchmark.files import write_outcome
-    from dxtree.benchmark.leaderboard import read_leaderboards
+    from dxtree.benchmark.leaderboard import check_comparable, read_leaderboards
     from dxtree.benchmark.tables import print_benchmark
 
+    check_report_extras()
+    writable_folder(out)
     earlier = read_leaderboards(existing(against, "the earlier leaderboard")) if against else []
     config = read_benchmark(existing(file, "the benchmark's file"), _named(evidence), lesions)
+    if earlier:
+        check_comparable(config.cohorts, earlier)
     registry = registry_of(plugin)
     sets = _read_evidence(config)
     members = _read_lesions(config, registry, existing(data, "the data folder"), sets)

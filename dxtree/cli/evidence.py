@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dxtree.cli.options import CohortOption, ModelsOption, PluginOption, models_of, registry_of
+from dxtree.cli.options import (
+    CohortOption,
+    ModelsOption,
+    PluginOption,
+    models_of,
+    registry_of,
+    writable_folder,
+)
 
 if TYPE_CHECKING:
     from core.cohort import LabelledImage
@@ -35,6 +42,7 @@ def evidence(
     from core.errors import CohortError
     from dxtree.cohorts.reading import read_cohorts
 
+    writable_folder(out)
     if run and models:
         raise CohortError("--run and --models are two sources; give one")
     registry = registry_of(plugin)

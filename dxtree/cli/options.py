@@ -69,6 +69,24 @@ def existing(path: Path, what: str) -> Path:
     return path
 
 
+def writable_folder(path: Path) -> None:
+    """Raises `PathRejected` where a file stands in a folder's place."""
+    from core.errors import PathRejected
+
+    if path.exists() and not path.is_dir():
+        raise PathRejected(f"{path.name} is a file; name a folder")
+
+
+def check_report_extras() -> None:
+    """Raises `MissingExtra` where no page can be drawn here."""
+    from importlib.util import find_spec
+
+    from core.errors import MissingExtra
+
+    if any(find_spec(name) is None for name in ("jinja2", "matplotlib")):
+        raise MissingExtra("the page", "report")
+
+
 def split_of(
     images: Sequence[LabelledImage],
     given: Path | None,

@@ -67,7 +67,7 @@ def confidence_mass(bins: Sequence[Bin], edges: FloatArray) -> FloatArray:
 
     The outermost bins reach as far outward as inward, within 0 and 1. Bins of one confidence stand as one.
     """
-    middle, which = np.unique([b.confidence for b in bins], return_inverse=True)
+    middle, which = np.unique(np.round([b.confidence for b in bins], 9), return_inverse=True)
     mass = np.bincount(which, [b.n for b in bins])
     between = (middle[1:] + middle[:-1]) / 2
     outward = (between[0] - middle[0], middle[-1] - between[-1]) if len(between) else (0.5 / BARS,) * 2

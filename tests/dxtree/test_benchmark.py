@@ -18,7 +18,15 @@ from typer.testing import CliRunner
 
 from core.case import FIELDS, PatientMetadata
 from core.cohort import LabelledImage, Lesion, lesions
-from core.errors import CohortError, ContractError, LeakageError, ManifestMismatch, TrainingError
+from core.errors import (
+    CohortError,
+    ContractError,
+    LeakageError,
+    ManifestMismatch,
+    PathRejected,
+    TrainingError,
+    UnknownNode,
+)
 from core.probabilities import LeafProbabilities
 from core.tree import TreeSums
 from dxtree.benchmark.arms import Arm
@@ -77,7 +85,6 @@ def evidence_of(perfect: PerfectAnswers, fold: Sequence[int] | None = None) -> E
 def config_of(**changed: Any) -> BenchmarkConfig:
     base: dict[str, Any] = {
         "name": "perfect nets",
-        "taxonomy": "synthetic",
         "cohorts": ("synthetic",),
         "evidence": {"perfect": Path("perfect")},
         "fusers": ("image_only", "bayes"),
@@ -207,6 +214,8 @@ def test_a_cohort_that_the_set_does_not_hold_is_named(perfect: PerfectAnswers) -
         ({"inputs": {"both": ()}}, "empty"),
         ({"colour": "red"}, "colour"),
         ({"resamples": 3}, "resamples"),
+        ({"control": "logistic"}, "control"),
+        ({"cohorts": ("a", "a")}, "twice"),
     ],
 )
 def test_a_wrong_file_names_the_field_and_what_is_allowed(
@@ -282,18 +291,61 @@ def test_lesions_that_no_net_met_get_folds_of_their_own(perfect: PerfectAnswers)
     assert found.crossed and found.folds == 4
 
 
-def test_drawn_folds_keep_a_patient_together(perfect: PerfectAnswers) -> None:
-    members = lesions_of(perfect)
-    own = [
-        replace(x, images=tuple(replace(i, person=f"P{k // 3}") for i in x.images))
+def of_patients(members: Sequence[Lesion], size: int) -> list[Lesion]:
+    """The lesions as those of patients with this many each."""
+    return [
+        replace(x, images=tuple(replace(i, person=f"P{k // size}") for i in x.images))
         for k, x in enumerate(members)
     ]
-    cases = evidence_of(perfect, [HELD_OUT] * LESIONS).cases(own)
-    fold = {c.lesion: c.fold for c in drawn_folds(cases, own, 3, 0)}
+
+
+def test_drawn_folds_keep_a_patient_together_whichever_lesions_have_evidence(perfect: PerfectAnswers) -> None:
+    own = of_patients(lesions_of(perfect), 3)
+    fold = drawn_folds(answer_partition(), own, 3, 0)
+    assert len(fold) == LESIONS
     for k in range(0, LESIONS, 3):
-        assert len({fold[x.lesion] for x in members[k : k + 3]}) == 1
+        assert len({fold[x.lesion] for x in own[k : k + 3]}) == 1
     with pytest.raises(CohortError, match="cannot be cut"):
-        drawn_folds(cases[:2], own, 3, 0)
+        drawn_folds(answer_partition(), own[:6], 3, 0)
+
+
+def test_a_patient_in_two_folds_is_a_leak(perfect: PerfectAnswers) -> None:
+    own = of_patients(lesions_of(perfect), 2)
+    with pytest.raises(LeakageError, match="two folds"):
+        material_of(config_of(), "synthetic", "perfect", evidence_of(perfect), own)
+
+
+def test_lesions_of_one_patient_are_drawn_together(perfect: PerfectAnswers) -> None:
+    unseen = evidence_of(perfect, [HELD_OUT] * LESIONS)
+    config = config_of(fusers=("image_only",), control="image_only", resamples=300, folds=3)
+    members = lesions_of(perfect)
+    many = of_patients(members, LESIONS // 20)
+    widths = []
+    for own in (members, many):
+        found = run_benchmark(config, registry_of(None), {"synthetic": own}, {"perfect": unseen})
+        assert len(set(found.courts[0].lesions(np.arange(LESIONS)))) == (LESIONS if own is members else 20)
+        cell = found.benchmark.cohorts[0].level("level1").cells["image_only: both"]["accuracy"]
+        assert cell.low is not None and cell.high is not None
+        widths.append(cell.high - cell.low)
+        assert bool(found.benchmark.cohorts[0].tests) == (own is members)
+
+
+def test_lesions_that_are_not_held_out_are_not_called_so(perfect: PerfectAnswers) -> None:
+    with pytest.raises(CohortError, match="out_of_fold"):
+        material(perfect, lesions="held_out")
+
+
+def test_what_is_judged_elsewhere_is_counted(perfect: PerfectAnswers) -> None:
+    fold = [HELD_OUT if k % 4 == 0 else k % FOLDS for k in range(LESIONS)]
+    assert list(material(perfect, fold).left_out.values()) == [LESIONS // 4]
+    assert list(material(perfect, fold, lesions="held_out").left_out.values()) == [LESIONS - LESIONS // 4]
+
+
+def test_a_field_that_is_not_allowed_reaches_no_fit(perfect: PerfectAnswers) -> None:
+    inputs = {"both": VIEWS, "both + age": (*VIEWS, "age_years")}
+    found = material(perfect, metadata=("age_years",), inputs=inputs)
+    assert {f for c in (*found.fitting, *found.judged) for f in c.patient.known()} == {"age_years"}
+    assert any(x.patient.site for x in found.lesions)  # subgroups still know it
 
 
 def test_evidence_of_other_folds_or_classes_is_not_mixed(perfect: PerfectAnswers) -> None:
@@ -301,6 +353,9 @@ def test_evidence_of_other_folds_or_classes_is_not_mixed(perfect: PerfectAnswers
     other = material(perfect, [(k + 1) % FOLDS for k in range(LESIONS)])
     with pytest.raises(ContractError, match="other folds"):
         check_alike([one, other])
+    fold = [HELD_OUT if k % 4 == 0 else k % FOLDS for k in range(LESIONS)]
+    with pytest.raises(ContractError, match="holds out"):
+        check_alike([one, material(perfect, fold, lesions="held_out")])
     check_alike([one, one])
 
 
@@ -389,7 +444,7 @@ def test_the_order_of_lesions_and_the_number_of_processes_change_nothing(
     for arm, values in one.courts[0].field.judged.values.items():
         np.testing.assert_array_equal(values, other.courts[0].field.judged.values[arm])
     first, second = (o.benchmark.cohorts[0] for o in (one, other))
-    assert first.lesions == second.lesions
+    assert [one.rows for one in first.levels] == [one.rows for one in second.levels]
     for level in first.levels:
         for arm, cells in level.cells.items():
             for metric, found in cells.items():
@@ -413,15 +468,50 @@ def test_answers_that_are_kept_are_taken(perfect: PerfectAnswers, tmp_path: Path
     assert len(sorted(tmp_path.rglob("*.safetensors"))) == 2 * 3 * FOLDS
 
 
+def test_the_order_of_the_inputs_takes_no_other_arms_answer(perfect: PerfectAnswers, tmp_path: Path) -> None:
+    config = config_of(resamples=100)
+    first = ran(config, perfect, cache=tmp_path)
+    turned = config.model_copy(update={"inputs": dict(reversed(list(config.inputs.items())))})  # type: ignore[union-attr]
+    second = ran(turned, perfect, cache=tmp_path)
+    for arm, values in first.courts[0].field.judged.values.items():
+        other = second.courts[0].field.judged.values.get(arm)
+        assert other is not None or arm in second.courts[0].field.same
+        if other is not None:
+            np.testing.assert_array_equal(values, other)
+
+
+def test_code_behind_a_partial_counts_and_so_does_a_plugins_one_file(tmp_path: Path) -> None:
+    from functools import partial
+
+    from dxtree.benchmark.running import code_digest
+
+    registry = registry_of(None)
+    plain = registry.fusers.get("bayes")
+    assert code_digest(plain) == code_digest(replace(plain, fit=partial(plain.fit)))  # type: ignore[arg-type]
+    text = (
+        "from plugins import hookimpl\nfrom plugins.specs import FuserSpec\nDXTREE_API_VERSION = 1\n"
+        "def load(partition, bundle):\n    return {0}\n"
+        "@hookimpl\ndef dxtree_fusers():\n    return [FuserSpec('mine', 'mine', load)]\n"
+    )
+    digests = []
+    for k, body in enumerate(("None", "1")):
+        file = tmp_path / str(k) / "mine.py"
+        file.parent.mkdir()
+        file.write_text(text.format(body))
+        digests.append(code_digest(registry_of([str(file)]).fusers.get("mine")))
+    assert digests[0] != digests[1]
+
+
 def test_a_damaged_answer_is_not_taken(perfect: PerfectAnswers, tmp_path: Path) -> None:
     from safetensors.numpy import save
 
     config = config_of(resamples=100, fusers=("image_only",), control="image_only")
     ran(config, perfect, cache=tmp_path)
     file = sorted(tmp_path.rglob("*.safetensors"))[0]
-    file.write_bytes(save({"other": np.zeros(3)}))
-    with pytest.raises(CohortError, match="damaged"):
-        ran(config, perfect, cache=tmp_path)
+    for content in (save({"other": np.zeros(3)}), file.read_bytes()[:50], b""):
+        file.write_bytes(content)
+        with pytest.raises(CohortError, match="damaged"):
+            ran(config, perfect, cache=tmp_path)
 
 
 def test_held_out_lesions_are_answered_by_fits_on_all_folds(perfect: PerfectAnswers) -> None:
@@ -441,11 +531,16 @@ def test_held_out_lesions_are_answered_by_fits_on_all_folds(perfect: PerfectAnsw
 
 
 def test_two_evidence_sets_stand_side_by_side(perfect: PerfectAnswers) -> None:
-    config = config_of(evidence={"one": Path("a"), "two": Path("b")}, fusers=("image_only",), resamples=100)
+    config = config_of(
+        evidence={"one": Path("a"), "two": Path("b")},
+        fusers=("image_only",),
+        control="image_only",
+        resamples=100,
+    )
     weaker = replace(evidence_of(perfect))
     dull = {m: replace(a, temperature=3.0) for m, a in weaker.answers.items()}
     found = run_benchmark(
-        replace_control(config),
+        config,
         registry_of(None),
         {"synthetic": lesions_of(perfect)},
         {"one": evidence_of(perfect), "two": replace(weaker, answers=dull)},
@@ -455,8 +550,64 @@ def test_two_evidence_sets_stand_side_by_side(perfect: PerfectAnswers) -> None:
     assert Arm("one", "image_only", "both").title(several=True) == "one/image_only: both"
 
 
-def replace_control(config: BenchmarkConfig) -> BenchmarkConfig:
-    return config.model_copy(update={"control": "image_only"})
+def test_one_image_and_no_metadata_teach_nothing_and_are_said_so(perfect: PerfectAnswers) -> None:
+    bare = [replace(x, patient=PatientMetadata(), images=x.images[:1]) for x in lesions_of(perfect)]
+    config = config_of(
+        inputs={"clinical": ("clinical",), "both": VIEWS}, references=({"inputs": "clinical"},)
+    )
+    with pytest.raises(CohortError, match="no lesion is answered by every arm"):
+        run_benchmark(
+            config_of(inputs={"both": VIEWS}, references=({"inputs": "both"},)),
+            registry_of(None),
+            {"synthetic": bare},
+            {"perfect": evidence_of(perfect)},
+        )
+    found = run_benchmark(config, registry_of(None), {"synthetic": bare}, {"perfect": evidence_of(perfect)})
+    results = found.benchmark.cohorts[0]
+    assert results.main == ("image_only: clinical",)
+    assert results.empty == ("image_only: both",)
+
+
+def test_one_malignant_lesion_stops_nothing(perfect: PerfectAnswers) -> None:
+    members = lesions_of(perfect)
+    bad = [x for x in members if x.label.startswith("Malignant")]
+    few = [x for x in members if x not in bad[1:]]
+    config = config_of(fusers=("image_only",), control="image_only", resamples=100)
+    found = run_benchmark(config, registry_of(None), {"synthetic": few}, {"perfect": evidence_of(perfect)})
+    assert all(t.delong is None for t in found.benchmark.cohorts[0].tests)
+
+
+def test_a_fuser_that_answers_nothing_is_named(perfect: PerfectAnswers) -> None:
+    from core.errors import PluginContractError
+    from dxtree.benchmark.running import Fit, Run, answer
+    from plugins.specs import FuserSpec
+
+    class Mute:
+        name = "other"
+
+        def fuse(self, evidence: object, patient: object) -> None:
+            return None
+
+    spec = FuserSpec("mute", "mute", lambda _p, _b: Mute())  # type: ignore[arg-type, return-value]
+    run = Run((material(perfect),), {"mute": spec}, {"both": VIEWS}, 0)
+    with pytest.raises(PluginContractError, match="mute"):
+        answer(run, Fit(0, "mute", 0))
+
+
+def test_faults_are_told_before_anything_is_fitted(perfect: PerfectAnswers, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNode):
+        ran(config_of(nodes=("Malignant:Nonsense",)), perfect, cache=tmp_path)
+    assert not list(tmp_path.rglob("*.safetensors"))
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "b.yaml").write_text(config_of().model_dump_json())
+    asked = ["benchmark", str(tmp_path / "b.yaml"), "--data", str(tmp_path), "--out", str(tmp_path / "file")]
+    assert isinstance(CliRunner().invoke(app, asked).exception, PathRejected)
+
+
+def test_a_table_too_large_for_its_resamples_says_so(outcome: Outcome, perfect: PerfectAnswers) -> None:
+    assert any("Holm" in w for w in outcome.benchmark.cohorts[0].warnings)
+    config = config_of(fusers=("image_only",), control="image_only", resamples=2000)
+    assert not any("Holm" in w for w in ran(config, perfect).benchmark.cohorts[0].warnings)
 
 
 # Shortcuts
@@ -568,6 +719,11 @@ def test_a_later_run_is_compared_on_the_same_lesions_only(
     other = ran(
         config_of(fusers=("image_only",), control="image_only", resamples=100), answers_of(LESIONS, 1)
     )
+    renamed = replace(now, inputs={**now.inputs, "both": ("clinical",)})
+    with pytest.raises(CohortError, match="inputs 'both'"):
+        changes(renamed, earlier)
+    with pytest.raises(CohortError, match="no cohort"):
+        changes(replace(now, cohort="elsewhere"), earlier)
     with pytest.raises(CohortError, match="other lesions"):
         changes(other.benchmark.cohorts[0].leaderboard("x", {}), earlier)
     with pytest.raises(CohortError, match="no leaderboard"):
