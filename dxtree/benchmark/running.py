@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from importlib import import_module
@@ -19,7 +19,6 @@ from safetensors.numpy import load, save
 
 from core.errors import CohortError, DxtreeError, PluginContractError
 from core.files import write_whole
-from core.manifest import Bundle
 from core.partition import Partition
 from core.probabilities import LeafProbabilities
 from core.protocols import Fuser
@@ -27,7 +26,8 @@ from core.tree import FloatArray
 from dxtree.benchmark.arms import with_inputs
 from dxtree.benchmark.material import Material
 from dxtree.benchmark.workers import Workers
-from fusion.training import fit_fuser, versions
+from fusion.crossing import fuser_for, renumbered
+from fusion.training import versions
 from plugins.registry import guarded
 from plugins.specs import FuserSpec, FusionCase
 
@@ -102,7 +102,7 @@ def answer(run: Run, fit: Fit) -> dict[str, FloatArray]:
     else:
         known = tuple(c for c in fitting if c.fold != fit.fold)
         asked = tuple(c for c in fitting if c.fold == fit.fold)
-    fuser = fitted(run.specs[fit.fuser], _renumbered(known), material.partition, run.seed)
+    fuser = fitted(run.specs[fit.fuser], renumbered(known), material.partition, run.seed)
     rows = {
         name: _ask(fit.fuser, fuser, asked, members, material.partition)
         for name, members in run.inputs.items()
@@ -135,13 +135,8 @@ def workers_of(run: Run, jobs: int) -> Workers:
 
 
 def fitted(spec: FuserSpec, cases: Sequence[FusionCase], partition: Partition, seed: int) -> Fuser:
-    """A fuser fitted on cases and loaded as it would be from a model set."""
-    bundle = None
-    if spec.fit is not None:
-        manifest, files = guarded(f"fitting {spec.name!r}", lambda: fit_fuser(spec, cases, partition, seed))
-        digest = hashlib.sha256(json.dumps(manifest, sort_keys=True, default=str).encode()).hexdigest()
-        bundle = Bundle(dict(manifest), dict(files), digest)
-    found: Fuser = guarded(f"fuser {spec.name!r}", lambda: spec.load(partition, bundle))
+    """A fuser fitted on cases and loaded as it would be from a model set; what a plugin raises is typed."""
+    found: Fuser = guarded(f"fuser {spec.name!r}", lambda: fuser_for(spec, cases, partition, seed))
     return found
 
 
@@ -154,19 +149,6 @@ def permuted(cases: Sequence[FusionCase], seed: int) -> tuple[FusionCase, ...]:
         for k, other in zip(inside, rng.permutation(inside).tolist(), strict=True):
             found[k] = replace(cases[k], patient=cases[other].patient)
     return tuple(found)
-
-
-def _renumbered(cases: Iterable[FusionCase]) -> list[FusionCase]:
-    """The same cases with folds from 0 without a gap; one fold that is left alone is cut in two."""
-    known = list(cases)
-    order = {fold: k for k, fold in enumerate(sorted({c.fold for c in known}))}
-    if len(order) == 1:
-        return [replace(c, fold=_half(c.lesion)) for c in known]
-    return [replace(c, fold=order[c.fold]) for c in known]
-
-
-def _half(lesion: str) -> int:
-    return hashlib.sha256(lesion.encode()).digest()[0] % 2
 
 
 def _ask(
