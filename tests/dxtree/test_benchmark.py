@@ -170,6 +170,15 @@ def test_several_images_of_a_modality_are_averaged_and_counted(perfect: PerfectA
     assert case.evidence[0].images == 2 and case.evidence[0].prior is prior
 
 
+def test_an_image_that_two_modalities_read_counts_once_for_each(perfect: PerfectAnswers) -> None:
+    one = lesions_of(perfect)[0]
+    net = evidence_of(perfect).answers["clinical"]
+    head = replace(net, modality="texture")
+    twice = replace(one, images=(*one.images[:1], replace(one.images[0], modality="texture")))
+    (case,) = EvidenceSet(answer_partition(), {"clinical": net, "texture": head}).cases([twice])
+    assert [(e.modality, e.images) for e in case.evidence] == [("clinical", 1), ("texture", 1)]
+
+
 def test_a_lesion_of_two_nets_is_a_leak(perfect: PerfectAnswers) -> None:
     found = evidence_of(perfect)
     moved = found.answers["clinical"].fold.copy()
