@@ -20,6 +20,9 @@ SETS = {
 """Names of the label sets for people."""
 
 
+NOTHING = Interval(None, None, None, "not defined for this arm")
+
+
 def with_interval(found: Interval) -> str:
     """`.462 [.421, .501]`; a dash where nothing is defined."""
     if found.value is None:
@@ -65,5 +68,5 @@ def value_table(
     """One row an arm, one column a metric that any of them has."""
     rows = [(arm, cells[arm]) for arm in arms if arm in cells]
     known = [m for m in metrics if any(m.name in found for _, found in rows)]
-    table = tuple((arm, *(with_interval(found[m.name]) for m in known)) for arm, found in rows)
+    table = tuple((arm, *(with_interval(found.get(m.name, NOTHING)) for m in known)) for arm, found in rows)
     return Table(caption, ("arm", *(m.title for m in known)), table)

@@ -40,7 +40,9 @@ from dxtree.benchmark.running import permuted
 from dxtree.benchmark.shortcuts import METADATA_ALONE, MISSINGNESS_ALONE, missing_fields, missingness_alone
 from dxtree.cli.main import app
 from dxtree.cli.options import registry_of
+from dxtree.cohorts.isic import official_class
 from dxtree.cohorts.synthetic.answers import PerfectAnswers, answer_partition, answers_of
+from dxtree.cohorts.synthetic.classes import SYNTHETIC
 from dxtree.cohorts.synthetic.lesion import VIEWS
 from dxtree.evaluation.labels import UNKNOWN
 from plugins.model_set import hashed
@@ -52,20 +54,18 @@ WHOLE = (*VIEWS, *FIELDS)
 
 def lesions_of(perfect: PerfectAnswers) -> list[Lesion]:
     """The lesions of the perfect nets as a cohort's reader gives them; no picture is ever opened."""
-    images = [
-        LabelledImage(
-            f"{case.lesion}-{view}",
-            case.lesion,
-            view,
-            Path("none.jpg"),
-            case.truth.rstrip("~"),
-            case.patient,
-            "synthetic",
-        )
-        for case in perfect.cases(FOLDS)
-        for view in VIEWS
-    ]
-    return lesions(images)
+    tree = answer_partition().taxonomy
+    found = []
+    for case in perfect.cases(FOLDS):
+        label = case.truth.rstrip("~")
+        official = official_class(label, tree, SYNTHETIC.official_nodes)
+        for view in VIEWS:
+            name = f"{case.lesion}-{view}"
+            path = Path("none.jpg")
+            found.append(
+                LabelledImage(name, case.lesion, view, path, label, case.patient, "synthetic", official)
+            )
+    return lesions(found)
 
 
 def evidence_of(perfect: PerfectAnswers, fold: Sequence[int] | None = None) -> EvidenceSet:
@@ -523,7 +523,7 @@ def test_a_damaged_answer_is_not_taken(perfect: PerfectAnswers, tmp_path: Path) 
             ran(config, perfect, cache=tmp_path)
 
 
-def test_held_out_lesions_are_answered_by_fits_on_all_folds(perfect: PerfectAnswers) -> None:
+def test_held_out_lesions_are_answered_by_fits_on_all_folds(perfect: PerfectAnswers, tmp_path: Path) -> None:
     fold = [HELD_OUT if k % 4 == 0 else k % FOLDS for k in range(LESIONS)]
     config = config_of(
         lesions="held_out",
@@ -536,7 +536,12 @@ def test_held_out_lesions_are_answered_by_fits_on_all_folds(perfect: PerfectAnsw
     )
     court = found.courts[0]
     assert not court.field.crossed and len(court.field.judged.lesions) == LESIONS // 4
-    assert found.benchmark.cohorts[0].closer.sets
+    results = found.benchmark.cohorts[0]
+    assert results.closer.sets and results.headline == "official"
+    write_outcome(found, tmp_path)
+    cuts = {a: cells.get("official_f1_fitted") for a, cells in results.level("official").cells.items()}
+    assert cuts[METADATA_ALONE] is None and cuts["bayes: both"] is not None
+    assert (tmp_path / "report.html").is_file()
 
 
 def test_two_evidence_sets_stand_side_by_side(perfect: PerfectAnswers) -> None:
