@@ -179,7 +179,7 @@ def _warnings(court: Court, levels: Sequence[ByLevel], missing: Sequence[Missing
     ]
     for level in levels:
         cell = level.cells.get(MISSINGNESS_ALONE, {}).get(f"auc_{MALIGNANT}")
-        if level.name == court.headline.name and cell and cell.low is not None and cell.low > 0.5:
+        if level.name == court.headline.name and cell and cell.low is not None and round(cell.low, 2) > 0.5:
             found.append(
                 f"Which fields are missing, and nothing else, gives an AUC of {cell.value:.2f} "
                 f"[{cell.low:.2f}, {cell.high:.2f}] for {court.nodes[MALIGNANT]}: part of what metadata add "
