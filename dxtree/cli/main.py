@@ -31,6 +31,8 @@ from dxtree.cli import (
     train,
 )
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="dxtree",
     help="Diagnosis on a disease tree from several images of one lesion and the patient's metadata. "
@@ -64,9 +66,10 @@ def run() -> None:
     """Runs the command line. A typed fault is one line on standard error and its own exit code."""
     try:
         app()
-    except KeyboardInterrupt:
-        print("interrupted; what was saved is whole, the same command resumes", file=sys.stderr)  # noqa: T201
-        raise SystemExit(130) from None
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # typer has turned Ctrl-C into its exit code by now
+            print("interrupted; what was saved is whole, the same command resumes", file=sys.stderr)  # noqa: T201
+        raise
     except BrokenPipeError:
         raise SystemExit(0) from None
     except Exception as error:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jsonschema
@@ -262,3 +264,20 @@ def test_a_broken_plugin_is_left_out_aloud_and_stops_nothing_else(
     found, alone = json.loads(done.stdout), answer(*image[:2])
     assert found["tree"] == alone["tree"]
     assert found["provenance"]["plugins_failed"] == ["broken"]
+
+
+def test_ctrl_c_ends_with_130_and_says_what_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dxtree", "synthesize", str(tmp_path / "drawn"), "--lesions", "100000"]
+    # A job in the background ignores the signal, and so would its child.
+    asked = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, **asked
+    ) as running:
+        deadline = time.monotonic() + 60
+        while not list((tmp_path / "drawn").glob("images/*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
