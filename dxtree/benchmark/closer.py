@@ -20,7 +20,6 @@ from dxtree.benchmark.judging import Court, scored_of
 from dxtree.benchmark.looks import Closer, SetCoverage
 from dxtree.evaluation.decision_curve import decision_curve
 from dxtree.evaluation.intervals import Interval, group_index, wilson
-from dxtree.evaluation.labels import malignancy
 from dxtree.evaluation.metrics import MALIGNANT
 from dxtree.evaluation.selective import answer_by_depth, risk_coverage
 from fusion.calibrating.fit import fit_calibrator
@@ -92,7 +91,7 @@ def look_closer(court: Court) -> Closer:
         risks[arm] = risk_coverage(confidence, correct, inside, resamples=config.resamples, seed=config.seed)
     if MALIGNANT in court.nodes:
         node = court.nodes[MALIGNANT]
-        truth = malignancy([field.judged.lesions[k] for k in rows.tolist()], field.partition.taxonomy, node)
+        truth = court.node_truth[MALIGNANT][rows]
         for arm in arms:
             scores = court.sums.of(field.judged.values[arm][rows], (node,))[:, 0]
             benefits[arm] = decision_curve(

@@ -21,12 +21,11 @@ from dxtree.benchmark.results import ByLevel, Comparison, PairTest
 from dxtree.benchmark.running import Inputs
 from dxtree.benchmark.sampling import FITTED_CUTS, Portion, Samples, sample_arms
 from dxtree.benchmark.workers import Workers
-from dxtree.evaluation.calibration import reliability
-from dxtree.evaluation.intervals import Interval, difference, group_index, interval, wilson
+from dxtree.evaluation.intervals import Interval, difference, group_index, interval
 from dxtree.evaluation.labels import LEAVES, OFFICIAL, UNKNOWN, LabelSet, LabelSets, label_sets, malignancy
 from dxtree.evaluation.metrics import ALL_METRICS, MALIGNANT, Metric, NodeScores, Scored, node_metrics
-from dxtree.evaluation.proper import tree_distances
 from dxtree.evaluation.results import Bin
+from dxtree.evaluation.scoreboard import bins_of, class_distances
 from dxtree.evaluation.significance import DeLong, bootstrap_p, delong, holm, mcnemar
 from dxtree.evaluation.thresholds import fit_thresholds
 from dxtree.evaluation.weighted import BoolArray
@@ -79,6 +78,25 @@ class Court:
         """Places of the lesions that a label set judges for every arm."""
         return np.flatnonzero(self.common & (label_set.truth != UNKNOWN))
 
+    @cached_property
+    def node_truth(self) -> dict[str, IntArray]:
+        """Whether each judged lesion lies at or below each node: 1, 0, or -1 where nobody can tell."""
+        lesions, taxonomy = self.field.judged.lesions, self.field.partition.taxonomy
+        return {key: malignancy(lesions, taxonomy, node) for key, node in self.nodes.items()}
+
+    @cached_property
+    def distances(self) -> dict[str, FloatArray]:
+        """Edges of the tree between the classes of each label set whose classes are nodes."""
+        return class_distances(self.field.partition)
+
+    @cached_property
+    def _of_nodes(self) -> frozenset[str]:
+        return frozenset(m.name for key in (MALIGNANT, *self.nodes) for m in node_metrics(key))
+
+    def is_absent(self, label_set: LabelSet, metric: str) -> bool:
+        """Whether a metric is none of this label set: one of a node, which stands by the headline."""
+        return metric in self._of_nodes and label_set is not self.headline
+
     def metrics(self) -> tuple[Metric, ...]:
         """Every metric, those of the configured nodes included."""
         further = tuple(m for key in self.nodes if key != MALIGNANT for m in node_metrics(key))
@@ -107,22 +125,11 @@ def open_court(field: Field, cohort: CohortSpec, config: BenchmarkConfig, inputs
 def scored_of(court: Court, label_set: LabelSet, rows: IntArray, arm: str) -> Scored:
     """One arm's scores and truth on one label set; nodes, the same on every set, stand by the headline."""
     values = court.field.judged.values[arm][rows]
-    sums, taxonomy = court.sums, court.field.partition.taxonomy
-    lesions = [court.field.judged.lesions[k] for k in rows.tolist()]
     nodes = {
-        key: NodeScores(sums.of(values, (node,))[:, 0], malignancy(lesions, taxonomy, node))
+        key: NodeScores(court.sums.of(values, (node,))[:, 0], court.node_truth[key][rows])
         for key, node in (court.nodes.items() if label_set is court.headline else ())
     }
-    return Scored(label_set.scores(values), label_set.truth[rows], nodes, _distances(court, label_set))
-
-
-def _distances(court: Court, label_set: LabelSet) -> FloatArray | None:
-    """Edges of the tree between two classes; `None` where they are no nodes."""
-    partition = court.field.partition
-    if label_set.name == OFFICIAL:
-        return None
-    nodes = [c.node for c in partition.classes] if label_set.name == LEAVES else label_set.classes
-    return tree_distances(partition.taxonomy, nodes)
+    return Scored(label_set.scores(values), label_set.truth[rows], nodes, court.distances.get(label_set.name))
 
 
 def judge_level(court: Court, label_set: LabelSet, workers: Workers) -> tuple[ByLevel, list[Comparison]]:
@@ -147,7 +154,7 @@ def judge_level(court: Court, label_set: LabelSet, workers: Workers) -> tuple[By
         chance[arm] = float(null.mean()) if len(null) else 0.0
         bins[arm] = bins_of(confidence, correct)
         for (one, name), value in sampled.items():
-            if one == arm and not is_absent(court, label_set, name):
+            if one == arm and not court.is_absent(label_set, name):
                 nothing = null if name == "ece" and len(null) else None
                 cells[arm][name] = interval(value, known[name], null=nothing, method="bca")
     found = ByLevel(
@@ -170,7 +177,7 @@ def compare(
     found = []
     for arm, against in pairs(court):
         for name, metric in metrics.items():
-            if (arm, name) in sampled and not is_absent(court, label_set, name):
+            if (arm, name) in sampled and not court.is_absent(label_set, name):
                 first, second = sampled[arm, name], sampled[against, name]
                 between, verdict = difference(first, second, metric, method="bca")
                 p = bootstrap_p(first, second, metric, method="bca")
@@ -189,12 +196,6 @@ def pairs(court: Court) -> list[tuple[str, str]]:
             real = court.field.title_of(arm.fuser, arm.inputs, arm.evidence)
             found += [(one, title) for one in real]
     return found
-
-
-def is_absent(court: Court, label_set: LabelSet, metric: str) -> bool:
-    """Whether a metric is none of this label set: one of a node, which stands by the headline."""
-    of_nodes = {m.name for key in (MALIGNANT, *court.nodes) for m in node_metrics(key)}
-    return metric in of_nodes and label_set is not court.headline
 
 
 def corrected(comparisons: Sequence[Comparison], aside: Collection[str]) -> list[Comparison]:
@@ -260,17 +261,6 @@ def _delong(one: Scored, other: Scored, lesions: Sequence[str]) -> DeLong | None
     if node is None or base is None or min((node.truth == 1).sum(), (node.truth == 0).sum()) < 2:
         return None
     return delong(node.scores, base.scores, node.truth, lesions)
-
-
-def bins_of(confidence: FloatArray, correct: BoolArray) -> tuple[Bin, ...]:
-    """The reliability table of top answers, in bins of equal mass with Wilson's intervals."""
-    if not len(confidence):
-        return ()
-    sure, right = reliability(confidence, correct)
-    share, size = np.clip(right, 0, 1), len(confidence) / len(sure)
-    low, high = wilson(share, size)
-    rows = zip(sure.tolist(), share.tolist(), low.tolist(), high.tolist(), strict=True)
-    return tuple(Bin(size, s, Interval(r, under, over)) for s, r, under, over in rows)
 
 
 def rows_digest(court: Court, rows: IntArray) -> str:

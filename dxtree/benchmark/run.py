@@ -37,7 +37,6 @@ from dxtree.benchmark.workers import Workers
 from dxtree.cohorts import traps
 from dxtree.evaluation.evaluate import environment
 from dxtree.evaluation.intervals import group_index
-from dxtree.evaluation.labels import malignancy
 from dxtree.evaluation.metrics import MALIGNANT
 from dxtree.evaluation.subgroups import Subgroup
 from fusion.training import versions
@@ -163,9 +162,8 @@ def _check_asked(config: BenchmarkConfig, materials: Sequence[Material]) -> None
 def _missing(court: Court) -> list[Missing]:
     if MALIGNANT not in court.nodes:
         return []
-    lesions = court.field.judged.lesions
-    truth = malignancy(lesions, court.field.partition.taxonomy, court.nodes[MALIGNANT])
-    return missing_fields([x.patient for x in lesions], truth.tolist(), court.config.metadata)
+    patients = [x.patient for x in court.field.judged.lesions]
+    return missing_fields(patients, court.node_truth[MALIGNANT].tolist(), court.config.metadata)
 
 
 def _warnings(court: Court, levels: Sequence[ByLevel], missing: Sequence[Missing]) -> list[str]:

@@ -8,6 +8,7 @@ from contextlib import suppress
 import numpy as np
 
 from core.errors import TaxonomyError
+from core.partition import Partition
 from core.taxonomy import IntArray
 from core.tree import FloatArray, TreeSums
 from dxtree.evaluation.bounds import Sampled
@@ -19,6 +20,7 @@ from dxtree.evaluation.metrics import ALL_METRICS, MALIGNANT, Metric, NodeScores
 from dxtree.evaluation.proper import tree_distances
 from dxtree.evaluation.results import Bin, Block, Difference
 from dxtree.evaluation.subgroups import Subgroup, subgroups
+from dxtree.evaluation.weighted import BoolArray
 from plugins.specs import CohortSpec
 
 BASELINE = f"{IMAGE_ONLY}:dermoscopy"
@@ -39,7 +41,7 @@ class Scoreboard:
         self.groups = [lesion.lesion for lesion in predictions.lesions]
         self.main = tuple(name for name in predictions.values if name not in predictions.variants)
         self.malignant, self.is_malignant, self.no_auc = _malignant(predictions, cohort)
-        self._distances = _distances(predictions)
+        self._distances = class_distances(predictions.partition)
 
     def scored(self, label_set: LabelSet, rows: IntArray, name: str) -> Scored:
         """One pipeline's scores and truth over some lesions."""
@@ -77,7 +79,7 @@ class Scoreboard:
             metrics=metrics,
             ece_if_calibrated=float(null.mean()) if len(null) else None,
             unmapped_mass=float(unmapped.mean()) if len(rows) else None,
-            reliability=_bins(*reliability(confidence, correct), len(rows)) if len(rows) else (),
+            reliability=bins_of(confidence, correct),
         )
 
     def _reason(self, metric: Metric, rows: int) -> str:
@@ -136,24 +138,22 @@ def _malignant(
     return scores, malignancy(predictions.lesions, predictions.partition.taxonomy, node), None
 
 
-def _distances(predictions: Predictions) -> dict[str, FloatArray]:
+def class_distances(partition: Partition) -> dict[str, FloatArray]:
     """Edges between the classes of each label set whose classes are nodes."""
-    sums = TreeSums(predictions.partition)
-    taxonomy = predictions.partition.taxonomy
-    found = {LEAVES: tree_distances(taxonomy, [c.node for c in predictions.partition.classes])}
+    sums, taxonomy = TreeSums(partition), partition.taxonomy
+    found = {LEAVES: tree_distances(taxonomy, [c.node for c in partition.classes])}
     for name, depth in LEVELS.items():
         with suppress(TaxonomyError):  # the tree has no such level, and so no such label set
             found[name] = tree_distances(taxonomy, sums.level(depth))
     return found
 
 
-def _bins(confidence: FloatArray, accuracy: FloatArray, rows: int) -> tuple[Bin, ...]:
-    size = rows / len(confidence)
-    share = np.clip(accuracy, 0, 1)
+def bins_of(confidence: FloatArray, correct: BoolArray) -> tuple[Bin, ...]:
+    """The reliability table of top answers, in bins of equal mass; none without a row."""
+    if not len(confidence):
+        return ()
+    sure, right = reliability(confidence, correct)
+    share, size = np.clip(right, 0, 1), len(confidence) / len(sure)
     low, high = wilson(share, size)
-    return tuple(
-        Bin(size, sure, Interval(right, under, over))
-        for sure, right, under, over in zip(
-            confidence.tolist(), share.tolist(), low.tolist(), high.tolist(), strict=True
-        )
-    )
+    rows = zip(sure.tolist(), share.tolist(), low.tolist(), high.tolist(), strict=True)
+    return tuple(Bin(size, s, Interval(r, under, over)) for s, r, under, over in rows)
