@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from core.case import ImageInput
-from core.errors import ContractError, NonFiniteOutput
+from core.errors import ContractError
 from core.manifest import Bundle
-from core.partition import Partition
 from core.probabilities import LeafProbabilities
 from core.protocols import ImageResult
+from modalities.cnn.belonging import check_belongs, read_prior, read_temperature
 from modalities.cnn.engines import Engine, EngineName, OnnxRuntimeEngine, TorchEngine, check_engine, finite
 from modalities.cnn.gate import Gate
 from modalities.cnn.preprocess import ByteImage, Preprocessing
@@ -71,18 +70,15 @@ def load_model(request: ModelRequest, modality: str) -> CnnModel:
     partition, bundle = request.partition, request.bundle
     if bundle is None:
         raise ContractError(f"this model set has no bundle for {modality}; train one with: dxtree train")
-    _check(bundle, partition, modality)
+    check_belongs(bundle, partition, modality, GRAPH)
     names = bundle.require("classes", list)
-    temperature = bundle.manifest.get("temperature")
-    if not isinstance(temperature, int | float) or not 0.01 <= temperature <= 100:
-        raise ContractError("the bundle's temperature must be a number from .01 to 100")
     gate = bundle.manifest.get("gate")
     return CnnModel(
         modality=modality,
         classes=tuple(names),
-        prior=_prior(bundle, tuple(names)),
+        prior=read_prior(bundle, tuple(names)),
         preprocessing=Preprocessing.from_dict(bundle.require("preprocessing", dict)),
-        temperature=float(temperature),
+        temperature=read_temperature(bundle),
         gate=None if gate is None else Gate.from_dict(gate),
         engine=_engine(bundle, check_engine(request.engine), len(names)),
         provenance={
@@ -92,31 +88,6 @@ def load_model(request: ModelRequest, modality: str) -> CnnModel:
             "licence": str(bundle.manifest.get("licence", "not stated")),
         },
     )
-
-
-def _prior(bundle: Bundle, classes: tuple[str, ...]) -> LeafProbabilities:
-    prior = bundle.require("prior", dict)
-    try:
-        return LeafProbabilities(classes, np.array([prior[c] for c in classes], np.float64))
-    except (KeyError, TypeError, ValueError, NonFiniteOutput) as error:
-        raise ContractError("the bundle's prior must hold a probability for each training class") from error
-
-
-def _check(bundle: Bundle, partition: Partition, modality: str) -> None:
-    wanted: dict[str, Any] = {
-        "kind": "modality",
-        "modality": modality,
-        "taxonomy": partition.taxonomy.fingerprint,
-        "partition": partition.fingerprint,
-        "classes": list(partition.ids),
-    }
-    for key, value in wanted.items():
-        if bundle.manifest.get(key) != value:
-            raise ContractError(
-                f"the bundle's {key} differs from the pipeline's; they do not belong together"
-            )
-    if GRAPH not in bundle.files:
-        raise ContractError(f"the bundle has no {GRAPH}")
 
 
 def _engine(bundle: Bundle, engine: EngineName, classes: int) -> Engine:

@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from core.case import ImageInput
-from core.errors import ContractError, NonFiniteOutput
-from core.manifest import Bundle
+from core.errors import ContractError
 from core.probabilities import LeafProbabilities
 from core.protocols import ImageResult
+from modalities.cnn.belonging import check_belongs, read_prior, read_temperature
 from modalities.cnn.gate import Gate
 from modalities.encoders.encoder import Encoder, embed, identity, preprocessing_of
 from modalities.encoders.head import Head
@@ -66,29 +64,13 @@ def load_model(request: ModelRequest, modality: str, encoder_factory: Callable[[
     partition, bundle = request.partition, request.bundle
     if bundle is None:
         raise ContractError(f"this model set has no bundle for {modality}; fit one with: dxtree fit-head")
-    wanted: dict[str, Any] = {
-        "kind": "modality",
-        "modality": modality,
-        "taxonomy": partition.taxonomy.fingerprint,
-        "partition": partition.fingerprint,
-        "classes": list(partition.ids),
-    }
-    for key, value in wanted.items():
-        if bundle.manifest.get(key) != value:
-            raise ContractError(
-                f"the bundle's {key} differs from the pipeline's; they do not belong together"
-            )
+    check_belongs(bundle, partition, modality, WEIGHTS)
     encoder = encoder_factory()
     _check_encoder(bundle.require("encoder", dict), identity(encoder))
-    temperature = bundle.manifest.get("temperature")
-    if not isinstance(temperature, int | float) or not 0.01 <= temperature <= 100:
-        raise ContractError("the bundle's temperature must be a number from .01 to 100")
-    if WEIGHTS not in bundle.files:
-        raise ContractError(f"the bundle has no {WEIGHTS}")
     return EncoderModel(
         modality=modality,
-        prior=_prior(bundle, partition.ids),
-        temperature=float(temperature),
+        prior=read_prior(bundle, partition.ids),
+        temperature=read_temperature(bundle),
         gate=Gate.from_dict(bundle.require("gate", dict)),
         encoder=encoder,
         head=Head.from_bytes(bundle.files[WEIGHTS], len(partition.ids), encoder.dimension),
@@ -109,11 +91,3 @@ def _check_encoder(fitted: Mapping[str, Any], found: Mapping[str, Any]) -> None:
                 f"the head was fitted on an encoder whose {key} is {fitted.get(key)!r}, and the one at hand "
                 f"has {value!r}; give that encoder, or fit a head on this one with: dxtree fit-head"
             )
-
-
-def _prior(bundle: Bundle, classes: tuple[str, ...]) -> LeafProbabilities:
-    prior = bundle.require("prior", dict)
-    try:
-        return LeafProbabilities(classes, np.array([prior[c] for c in classes], np.float64))
-    except (KeyError, TypeError, ValueError, NonFiniteOutput) as error:
-        raise ContractError("the bundle's prior must hold a probability for each training class") from error
