@@ -20,7 +20,7 @@ class ModelRequest:
     """What a modality's `load` is given. Further fields may come; a plugin takes what it needs.
 
     `partition` holds the training classes to answer with, `bundle` the model set's checked bundle for the
-    modality, where it has one, and `engine` what the user asked for: auto, onnxruntime or torch.
+    modality, where it has one, and `engine` what the user asked for: auto, or a name that the modality knows.
     """
 
     partition: Partition

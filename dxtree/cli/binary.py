@@ -64,7 +64,7 @@ def binary(
     ] = None,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples behind every interval.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
-    engine: Annotated[str, typer.Option(help="auto, onnxruntime or torch.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, or an engine of `dxtree bench`.")] = "auto",
     models: ModelsOption = None,
     plugin: PluginOption = None,
     json: JsonOption = False,

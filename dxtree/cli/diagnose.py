@@ -54,7 +54,7 @@ def diagnose(
         str | None,
         typer.Option(help="The fuser's calibration, such as milk10k, or none; default: the model set's own."),
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto, onnxruntime or torch.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, or an engine of `dxtree bench`.")] = "auto",
     strict: Annotated[
         bool, typer.Option(help="Fail when any modality fails, in place of a partial answer.")
     ] = False,

@@ -33,7 +33,7 @@ def evaluate(
     predictions: Annotated[
         Path | None, typer.Option(help="Write the probabilities of every lesion to this CSV.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto, onnxruntime or torch.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, or an engine of `dxtree bench`.")] = "auto",
     models: ModelsOption = None,
     plugin: PluginOption = None,
     json: JsonOption = False,

@@ -35,7 +35,9 @@ def evidence(
     ] = None,
     taxonomy: Annotated[str, typer.Option(help="Name of the disease tree of the runs.")] = "isic_diagnosis",
     licence: Annotated[str, typer.Option(help="Licence of the set, as its data allow.")] = "not stated",
-    engine: Annotated[str, typer.Option(help="auto, onnxruntime or torch; for a model set.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="auto, or an engine of `dxtree bench`; for a model set.")
+    ] = "auto",
     plugin: PluginOption = None,
 ) -> None:
     """Write an evidence set: from training runs, or by a model set over images that it never saw."""

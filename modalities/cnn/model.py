@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from threading import Lock
 
 import numpy as np
 
 from core.case import ImageInput
 from core.errors import ContractError
-from core.manifest import Bundle
 from core.probabilities import LeafProbabilities
 from core.protocols import ImageResult
 from modalities.cnn.belonging import check_belongs, read_prior, read_temperature
-from modalities.cnn.engines import Engine, EngineName, OnnxRuntimeEngine, TorchEngine, check_engine, finite
 from modalities.cnn.gate import Gate
-from modalities.cnn.preprocess import ByteImage, Preprocessing
-from modalities.images import decode
+from modalities.cnn.preprocess import ByteImage, Preprocessing, planes_of
+from modalities.engines import Engine, finite, load_engine, maker_of, source_file
+from modalities.images import Square, decode_square
 from plugins.specs import ModelRequest
-
-GRAPH = "model.onnx"
 
 
 @dataclass(frozen=True)
@@ -38,20 +36,40 @@ class CnnModel:
     gate: Gate | None
     engine: Engine
     provenance: Mapping[str, str]
+    make_engine: Callable[[int], Engine]
+    """Builds the same engine for so many calls at a time."""
+    _others: dict[int, Engine] = field(default_factory=dict, repr=False, compare=False)
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    def engine_for(self, calls: int) -> Engine:
+        """The engine for so many threads that call it at the same time; the same answers, to the bit.
+
+        Built when first asked for and kept; `engine` itself serves one call at a time best.
+        """
+        if calls == 1:
+            return self.engine
+        with self._lock:
+            if calls not in self._others:
+                self._others[calls] = self.make_engine(calls)
+            return self._others[calls]
+
+    def side_by_side(self, calls: int) -> CnnModel:
+        """The same model for so many threads that call `predict` at the same time, about one core each."""
+        return replace(self, engine=self.engine_for(calls))
 
     @cached_property
-    def _decode_side(self) -> int:
-        return 2 * self.preprocessing.resize
+    def _seen(self) -> Square:
+        return self.preprocessing.seen
 
     def predict(self, images: Sequence[ImageInput]) -> list[ImageResult]:
         """One result an image, in order. Raises `InputError` for an image that cannot be read."""
         return [self._one(image) for image in images]
 
     def _one(self, image: ImageInput) -> ImageResult:
-        decoded = decode(image.source, target_side=self._decode_side)
-        square = self.preprocessing.square(decoded.pixels)
-        concerns = self.gate.concerns(square) if self.gate else ()
-        return ImageResult(self.probabilities(square), tuple(decoded.notes), concerns)
+        found = decode_square(image.source, self._seen)
+        planes = planes_of(found.padded)
+        concerns = self.gate.concerns(planes) if self.gate else ()
+        return ImageResult(self.probabilities(planes), found.notes, concerns)
 
     def probabilities(self, square: ByteImage) -> LeafProbabilities:
         """Calibrated probabilities of a preprocessed uint8 size x size x 3 image."""
@@ -65,14 +83,15 @@ def load_model(request: ModelRequest, modality: str) -> CnnModel:
     """Builds the engine of a checked bundle.
 
     Raises `ContractError` without a bundle, or where modality, classes, taxonomy or partition differ from
-    the pipeline's.
+    the pipeline's, and what `load_engine` raises.
     """
     partition, bundle = request.partition, request.bundle
     if bundle is None:
         raise ContractError(f"this model set has no bundle for {modality}; train one with: dxtree train")
-    check_belongs(bundle, partition, modality, GRAPH)
+    check_belongs(bundle, partition, modality, source_file(bundle))
     names = bundle.require("classes", list)
     gate = bundle.manifest.get("gate")
+    engine = load_engine(bundle, request.engine)
     return CnnModel(
         modality=modality,
         classes=tuple(names),
@@ -80,19 +99,13 @@ def load_model(request: ModelRequest, modality: str) -> CnnModel:
         preprocessing=Preprocessing.from_dict(bundle.require("preprocessing", dict)),
         temperature=read_temperature(bundle),
         gate=None if gate is None else Gate.from_dict(gate),
-        engine=_engine(bundle, check_engine(request.engine), len(names)),
+        engine=engine,
         provenance={
             "model": str(bundle.manifest.get("name", modality)),
             "architecture": bundle.require("architecture", str),
+            "engine": engine.name,
             "digest": bundle.digest,
             "licence": str(bundle.manifest.get("licence", "not stated")),
         },
+        make_engine=maker_of(bundle, engine),
     )
-
-
-def _engine(bundle: Bundle, engine: EngineName, classes: int) -> Engine:
-    graph = bundle.files[GRAPH]
-    if engine == "torch":
-        shared = dict(bundle.manifest.get("shared_parameters", {}))
-        return TorchEngine(graph, bundle.require("architecture", str), classes, shared)
-    return OnnxRuntimeEngine(graph)

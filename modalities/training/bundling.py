@@ -17,7 +17,7 @@ from core.manifest import Bundle, read_bundle, write_bundle
 from core.split import TRAINING, VALIDATION
 from modalities.cnn.gate import Gate, describe
 from modalities.cnn.graph import export
-from modalities.cnn.model import GRAPH
+from modalities.engines import GRAPH
 from modalities.training.data import read_all
 from modalities.training.evidence import read_evidence
 from modalities.training.objectives import targets_of

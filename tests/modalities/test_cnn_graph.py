@@ -11,15 +11,12 @@ import onnx
 import pytest
 import torch
 
-from core.errors import BundleError, ContractError, TrainingError
-from modalities.cnn.engines import (
-    OnnxRuntimeEngine,
-    TorchEngine,
-    check_engine,
-    check_graph,
-)
+from core.errors import ContractError, TrainingError
 from modalities.cnn.graph import export, state_of
 from modalities.cnn.torch_net import build, logits, prepare_input
+from modalities.engines import check_graph
+from modalities.engines.onnxruntime_engine import OnnxRuntimeEngine
+from modalities.engines.torch_engine import TorchEngine
 
 Lively = Callable[..., torch.nn.Module]
 
@@ -224,9 +221,3 @@ def test_weights_of_another_net_are_a_contract_error(
 ) -> None:
     with pytest.raises(ContractError, match=f"do not fit {architecture}"):
         TorchEngine(squeeze[0], architecture, classes, squeeze[1])
-
-
-def test_engines_are_named_and_another_name_is_refused() -> None:
-    assert [check_engine(e) for e in ("auto", "onnxruntime", "torch")] == ["auto", "onnxruntime", "torch"]
-    with pytest.raises(BundleError, match="'tensorrt' is unknown"):
-        check_engine("tensorrt")

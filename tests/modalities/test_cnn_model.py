@@ -88,6 +88,7 @@ def test_it_satisfies_the_protocol_and_says_what_it_is(
     assert model.provenance == {
         "model": "tiny",
         "architecture": "mobilenet_v3_small",
+        "engine": "onnxruntime",
         "digest": bundle.digest,
         "licence": "not stated",
     }

@@ -373,5 +373,5 @@ def test_the_default_pipeline_is_what_the_environment_names(
 
 
 def test_an_unknown_engine_says_which_there_are(registry_with: Load, models: ModelSet, case: Case) -> None:
-    with pytest.raises(BundleError, match="engine 'onyx' is unknown; there are auto, onnxruntime, torch"):
+    with pytest.raises(BundleError, match="engine 'onyx' is unknown; there are auto, torch"):
         assemble(registry_with(), models, engine="onyx").diagnose(case, strict=True)
