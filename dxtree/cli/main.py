@@ -11,6 +11,7 @@ import sys
 import typer
 
 from dxtree.cli import (
+    bench,
     benchmark,
     binary,
     demo,
@@ -53,6 +54,7 @@ app.command("fit-head")(fit_head.fit_head)
 app.command("fit-fusion")(fit_fusion.fit_fusion)
 app.command("evaluate")(evaluate.evaluate)
 app.command("evidence")(evidence.evidence)
+app.command("bench")(bench.bench)
 app.command("benchmark")(benchmark.benchmark)
 app.command("experiment")(experiment.experiment)
 app.command("reproduce")(reproduce.reproduce)
