@@ -1,6 +1,6 @@
 """The framework's front door: cases in, diagnoses on a tree out."""
 
-from core.api import default_pipeline, diagnose
+from core.api import default_pipeline, diagnose, diagnose_many
 from core.case import Case, ImageInput, PatientMetadata, body_sites
 from core.cells import Cells
 from core.cohort import LabelledImage, Lesion, lesions
@@ -9,6 +9,7 @@ from core.counts import read_counts
 from core.decision import Decision, Utilities, decide
 from core.diagnosis import Diagnosis, Notice
 from core.errors import DxtreeError
+from core.many import Outcome
 from core.node_rule import NodeRule
 from core.partition import Partition, TrainingClass, partition_tree
 from core.pipeline import Pipeline
@@ -39,6 +40,7 @@ __all__ = [
     "ModalityModel",
     "NodeRule",
     "Notice",
+    "Outcome",
     "Partition",
     "PatientMetadata",
     "Pipeline",
@@ -55,6 +57,7 @@ __all__ = [
     "decide",
     "default_pipeline",
     "diagnose",
+    "diagnose_many",
     "lesions",
     "partition_tree",
     "read_counts",

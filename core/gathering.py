@@ -52,7 +52,7 @@ def gather(case: Case, models: Models, partition: Partition, *, strict: bool) ->
     notices: list[Notice] = []
     failed: dict[str, DxtreeError] = {}
     provenance: dict[str, Mapping[str, str]] = {}
-    loaders = {modality: _loader(modality, models) for modality in case.modalities()}
+    loaders = {modality: loader_of(modality, models) for modality in case.modalities()}
     for modality, load in loaders.items():
         images = tuple(i for i in case.images if i.modality == modality)
         try:
@@ -71,7 +71,8 @@ def gather(case: Case, models: Models, partition: Partition, *, strict: bool) ->
     return Gathered(tuple(evidence), tuple(notices), failed, provenance)
 
 
-def _loader(modality: str, models: Models) -> Callable[[], ModalityModel]:
+def loader_of(modality: str, models: Models) -> Callable[[], ModalityModel]:
+    """What loads the model of a modality. Raises `UnknownModality` where there is none."""
     try:
         return models[modality]
     except KeyError:

@@ -8,15 +8,15 @@ Fusion comes before the tree. No order of images, modalities or plugins changes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 from core.case import FIELDS, Case
 from core.contributions import Contributions, contributions
 from core.diagnosis import Diagnosis, Notice, Status
-from core.errors import CaseError, ContractError
-from core.gathering import LEFT_OUT, Gathered, Models, gather
+from core.errors import CaseError, ContractError, DxtreeError
+from core.gathering import LEFT_OUT, Gathered, Models, gather, loader_of
 from core.guarding import GuardedFuser, adjusted, adjustment_provenance
 from core.partition import Partition
 from core.prevalence import Prevalence, source_mixture
@@ -107,9 +107,7 @@ class Pipeline:
         fault where it is the input's, when nothing is left to fuse. With `strict` the first modality
         that fails raises its own error instead of a partial answer.
         """
-        answer = self.fuse(case, self.gather(case, strict=strict))
-        notices = [n for n in (_observe(o, case, answer) for o in self.observers) if n is not None]
-        return replace(answer, notices=(*answer.notices, *notices)) if notices else answer
+        return self.conclude(case, self.gather(case, strict=strict))
 
     def gather(self, case: Case, *, strict: bool = False) -> Gathered:
         """Runs the models: the part of a diagnosis that costs time. Errors are those of `diagnose`."""
@@ -119,6 +117,29 @@ class Pipeline:
         """Fuses what was gathered, adjusts it and sums it up the tree."""
         pipeline, notices = self._answering(gathered)
         return pipeline._fuse(case, replace(gathered, notices=(*gathered.notices, *notices)))
+
+    def conclude(self, case: Case, gathered: Gathered) -> Diagnosis:
+        """What follows `gather` in a diagnosis: `fuse`, and the observers are told."""
+        answer = self.fuse(case, gathered)
+        notices = [n for n in (_observe(o, case, answer) for o in self.observers) if n is not None]
+        return replace(answer, notices=(*answer.notices, *notices)) if notices else answer
+
+    def warm(
+        self, modalities: Iterable[str] | None = None, *, many: bool = False
+    ) -> dict[str, DxtreeError | None]:
+        """Loads every model, or those of the named modalities, and puts a drawn picture through each.
+
+        Afterwards the first case costs what the next ones do; a second call finds everything loaded. Without
+        `many` that holds for `diagnose`, with it for `diagnose_many` too, whose engines are others and whose
+        decoders are as many as the cores. Answers, by modality, `None` or what stood in the way. No observer
+        is told. Raises `UnknownModality` for a name without a model, before anything is loaded.
+        """
+        from core.warming import warm  # it stands above this module
+
+        names = sorted(self.models) if modalities is None else list(modalities)
+        for name in names:
+            loader_of(name, self.models)
+        return {name: warm(self, name, many=many) for name in names}
 
     def contributions(self, case: Case, gathered: Gathered | Diagnosis, node: str) -> Contributions:
         """What every image and metadata field adds to the log-odds of a node, after all adjustments.

@@ -51,6 +51,11 @@ class ModalityModel(Protocol):
     digest for the answer. `predict` answers for every image, in order, and neither changes nor keeps
     them; the same images give the same bits, whatever else is in the call. It raises `InputError` for an
     image at fault and anything else for a fault of its own.
+
+    `core.diagnose_many` calls `predict` from several threads, one at a time. A model that can do more may
+    have a method `side_by_side(calls: int) -> ModalityModel`: the same model, to the bit, whose `predict`
+    that many threads may call at the same time, each call taking about one core. It is asked for once a
+    stream, so what is costly to build should be kept.
     """
 
     @property

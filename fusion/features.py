@@ -22,6 +22,7 @@ AGE_CENTRE, AGE_SCALE = 50.0, 20.0
 
 AGE_KNOTS = (20.0, 35.0, 50.0, 65.0, 80.0)
 """Years at the peaks of five hats that sum to 1: incidence bends with age, and no square follows it."""
+_HATS = np.eye(len(AGE_KNOTS))
 
 RATIO_SCALE = 0.3
 """Log ratios are this much smaller than they are, so that one penalty suits them beside indicators: they
@@ -44,7 +45,7 @@ def site_nodes() -> tuple[str, ...]:
 
 def _age(age: float) -> FloatArray:
     scaled = (age - AGE_CENTRE) / AGE_SCALE
-    hats = [float(np.interp(age, AGE_KNOTS, row)) for row in np.eye(len(AGE_KNOTS))]
+    hats = [float(np.interp(age, AGE_KNOTS, row)) for row in _HATS]
     return np.array([scaled, scaled * scaled, *hats])
 
 

@@ -15,31 +15,74 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import ContractError
-from modalities.cnn.preprocess import ByteImage
+from modalities.cnn.preprocess import ByteImage, Planes, planes_of
 
 FEATURES = ("red", "green", "blue", "contrast", "log_sharpness", "saturation", "dark", "bright")
 MARGIN = 1.5
 """The limit is this many times the largest distance among validation images, so that few real ones stop."""
 
 FloatArray = npt.NDArray[np.float64]
+_LUMA = np.array([299, 587, 114], np.float32)
+"""Grey of red, green and blue in thousandths (ITU-R BT.601)."""
+_FULL = np.float32(255_000)
+"""White in the same units."""
 
 
 def describe(square: ByteImage) -> FloatArray:
-    """Eight statistics of a uint8 H x W x 3 image, in the order of `FEATURES`; colours in [0, 1]."""
-    rgb = square.astype(np.float64) / 255
-    grey = rgb @ np.array([0.299, 0.587, 0.114])
-    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
-    spread = rgb.max(axis=2) - rgb.min(axis=2)
+    """Eight statistics of a uint8 image, H x W x 3 or planes, in the order of `FEATURES`; colours in [0, 1].
+
+    Grey is counted in 255,000ths, so that it, its differences and the sums of a row of colours are whole
+    numbers below 2**24 and exact in float32; what is squared is rounded, far below the sixth digit.
+    """
+    planes = planes_of(square)
+    _, height, width = planes.shape
+    pixels = height * width
+    values = planes.astype(np.float32)
+    colours = np.einsum("chw->ch", values).sum(axis=1, dtype=np.float64) / pixels
+    grey = np.einsum("c,cn->n", _LUMA, values.reshape(3, pixels))
+    dark = np.count_nonzero(grey < _FULL * np.float32(0.06)) / pixels
+    bright = np.count_nonzero(grey > _FULL * np.float32(0.97)) / pixels
+    middle = colours @ _LUMA
+    grey -= np.float32(round(middle))
+    contrast = _squares(grey.reshape(height, width)) - (middle - round(middle)) ** 2
+    laplacian = _laplacian(grey, width)
+    edges = np.einsum("hw->h", laplacian).sum(dtype=np.float64) / laplacian.size
+    sharpness = _squares(laplacian) - edges**2
     return np.array(
         [
-            *rgb.mean(axis=(0, 1)),
-            grey.std(),
-            np.log(laplacian.var() + 1e-8),
-            spread.mean(),
-            (grey < 0.06).mean(),
-            (grey > 0.97).mean(),
+            *(colours / 255),
+            np.sqrt(max(contrast, 0.0)) / _FULL,
+            np.log(max(sharpness, 0.0) / _FULL**2 + 1e-8),
+            _spread(planes).sum(dtype=np.uint32) / pixels / 255,
+            dark,
+            bright,
         ]
     )
+
+
+def _spread(planes: Planes) -> Planes:
+    """The largest less the smallest of a pixel's three values."""
+    red, green, blue = planes
+    most, least = np.maximum(red, green), np.minimum(red, green)
+    np.maximum(most, blue, out=most)
+    most -= np.minimum(least, blue, out=least)
+    return most
+
+
+def _laplacian(grey: npt.NDArray[np.float32], width: int) -> npt.NDArray[np.float32]:
+    """Neighbours less four times the pixel itself, of every pixel inside, from rows behind one another."""
+    found = (grey * np.float32(-4))[width:-width]
+    found += grey[width - 1 : -width - 1]
+    found += grey[width + 1 : len(grey) - width + 1]
+    found += grey[: -2 * width]
+    found += grey[2 * width :]
+    # The first and last pixel of a row met neighbours of another row.
+    return found.reshape(-1, width)[:, 1:-1]
+
+
+def _squares(values: npt.NDArray[np.float32]) -> float:
+    """Mean of the squares: a row at a time in float32, rows in float64, so that rounding stays near 1e-8."""
+    return float(np.einsum("hw,hw->h", values, values).sum(dtype=np.float64)) / values.size
 
 
 @dataclass(frozen=True)

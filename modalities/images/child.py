@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
-import threading
+import time
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from core.errors import CorruptImage, DecodeTimeout, DxtreeError
+from modalities.images.pipes import Incoming, Outgoing
 from modalities.images.wire import read_frame, write_frame
 
 _START_SECONDS = 60.0
 
 
 class Child:
-    """One running worker process; not for two threads at once.
+    """One worker process, which starts while the caller does other things; not for two threads at once.
 
     Ended by `end`, by the garbage collector or when the interpreter exits, whichever comes first.
-    Raises `DxtreeError` if it cannot be started.
+    Raises `DxtreeError` if it cannot be started; where it does not come up, the first `ask` raises that.
     """
 
     def __init__(self) -> None:
@@ -32,16 +32,11 @@ class Child:
         except OSError as error:
             raise DxtreeError(f"the image decoder could not be started ({type(error).__name__})") from error
         self._process = process
-        self._requests = cast("io.RawIOBase", process.stdin)  # both are unbuffered pipes
-        self._replies = io.BufferedReader(cast("io.RawIOBase", process.stdout))
+        self._requests = Outgoing(cast("IO[bytes]", process.stdin).fileno())
+        self._replies = Incoming(cast("IO[bytes]", process.stdout).fileno())
         self.end = weakref.finalize(self, _end, process, os.getpid())
         """Kill the process and close its pipes; a second call does nothing."""
-        try:
-            with _Deadline(process, _START_SECONDS):
-                read_frame(self._replies, 0)
-        except (EOFError, OSError, ValueError):
-            self.end()
-            raise DxtreeError("the image decoder did not start; is the installation complete?") from None
+        self._ready = False
 
     @property
     def pid(self) -> int:
@@ -55,51 +50,41 @@ class Child:
 
     def ask(
         self, header: Mapping[str, object], body: bytes, seconds: float, max_reply: int
-    ) -> tuple[dict[str, Any], bytes]:
+    ) -> tuple[dict[str, Any], memoryview]:
         """Send a request and give the reply, of at most `max_reply` bytes, within `seconds`.
 
+        The first one waits until the worker is up, and raises `DxtreeError` where it does not come up.
         `DecodeTimeout` and `CorruptImage` leave the worker dead. So does every other exception, such as
         Ctrl-C: the rest of a reply left in the pipe would be taken for the next image.
         """
-        deadline = _Deadline(self._process, seconds)
+        if not self._ready:
+            self._await()
+        self._requests.until = self._replies.until = time.monotonic() + seconds
         try:
-            with deadline:
-                write_frame(self._requests, header, body)
-                return read_frame(self._replies, max_reply)
+            write_frame(self._requests, header, body)
+            reply, pixels = read_frame(self._replies, max_reply)
+            return reply, memoryview(pixels).toreadonly()
+        except TimeoutError:
+            self.end()
         except (EOFError, OSError, ValueError):
             self.end()
+            raise CorruptImage("image made the decoder stop; the file is damaged") from None
         except BaseException:
             self.end()
             raise
-        if deadline.passed:
-            raise DecodeTimeout(f"image took longer than {seconds:g} s to decode; save it anew or smaller")
-        raise CorruptImage("image made the decoder stop; the file is damaged")
+        raise DecodeTimeout(f"image took longer than {seconds:g} s to decode; save it anew or smaller")
 
-
-class _Deadline:
-    """Kills the process if the block takes longer than `seconds`; never after the block has ended."""
-
-    def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
-        self.passed = False
-        self._process = process
-        self._over = False
-        self._lock = threading.Lock()
-        self._timer = threading.Timer(seconds, self._strike)
-        self._timer.daemon = True
-
-    def __enter__(self) -> None:
-        self._timer.start()
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._over = True
-        self._timer.cancel()
-
-    def _strike(self) -> None:
-        with self._lock:
-            if not self._over:
-                self.passed = True
-                self._process.kill()
+    def _await(self) -> None:
+        self._replies.until = time.monotonic() + _START_SECONDS
+        try:
+            read_frame(self._replies, 0)
+        except (EOFError, OSError, ValueError):
+            self.end()
+            raise DxtreeError("the image decoder did not start; is the installation complete?") from None
+        except BaseException:
+            self.end()
+            raise
+        self._ready = True
 
 
 def _start() -> subprocess.Popen[bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -78,9 +78,21 @@ def decode_pixels(data: bytes, name: str, limits: Limits, target_side: int | Non
 
     Raises `CorruptImage`, `ImageTooLarge`, `ImageTooSmall`, `MultiFrame`, `UnsupportedPixels`.
     """
+    pixels, notes = decode_array(data, name, limits, target_side, np.asarray)
+    return DecodedImage(pixels, name, notes)
+
+
+def decode_array(
+    data: bytes,
+    name: str,
+    limits: Limits,
+    target_side: int | None,
+    finish: Callable[[Image.Image], npt.NDArray[np.uint8]],
+) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+    """What `finish` makes of the upright RGB picture, and the notes. Raises what `decode_pixels` raises."""
     try:
         with strict_pillow():
-            return _decode(data, name, limits, target_side)
+            return _decode(data, name, limits, target_side, finish)
     except DxtreeError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -116,7 +128,13 @@ def strict_pillow() -> Iterator[None]:
                 ImageFile.LOAD_TRUNCATED_IMAGES = _strict_before
 
 
-def _decode(data: bytes, name: str, limits: Limits, target_side: int | None) -> DecodedImage:
+def _decode(
+    data: bytes,
+    name: str,
+    limits: Limits,
+    target_side: int | None,
+    finish: Callable[[Image.Image], npt.NDArray[np.uint8]],
+) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
     with Image.open(io.BytesIO(data), formats=[name]) as image:
         check_size(image.size, limits)
         notes = [check_frames(image)]
@@ -128,7 +146,7 @@ def _decode(data: bytes, name: str, limits: Limits, target_side: int | None) -> 
         notes.append(note)
         flat, note = _to_rgb(turned)
         notes.append(note)
-        return DecodedImage(np.asarray(flat), name, tuple(note for note in notes if note))
+        return finish(flat), tuple(note for note in notes if note)
 
 
 def _require_eight_bits(image: ImageFile.ImageFile) -> None:

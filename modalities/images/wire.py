@@ -18,7 +18,7 @@ _MAX_HEADER = 65_536
 class Reader(Protocol):
     """A buffered stream: `read(n)` gives n bytes unless the other side has hung up."""
 
-    def read(self, size: int, /) -> bytes:
+    def read(self, size: int, /) -> bytes | bytearray:
         """At most `size` bytes."""
         ...
 
@@ -40,7 +40,7 @@ def write_frame(stream: Writer, header: Mapping[str, object], body: bytes | memo
             rest = rest[stream.write(rest) :]
 
 
-def read_frame(stream: Reader, max_body: int) -> tuple[dict[str, Any], bytes]:
+def read_frame(stream: Reader, max_body: int) -> tuple[dict[str, Any], bytes | bytearray]:
     """Receive one frame.
 
     `EOFError` if the other side hung up; `ValueError` if what it sent is not a frame, or if its body is
@@ -58,7 +58,7 @@ def read_frame(stream: Reader, max_body: int) -> tuple[dict[str, Any], bytes]:
     return header, _exactly(stream, length)
 
 
-def _exactly(stream: Reader, size: int) -> bytes:
+def _exactly(stream: Reader, size: int) -> bytes | bytearray:
     data = stream.read(size)
     if len(data) < size:
         raise EOFError("the other side hung up")

@@ -1,9 +1,9 @@
 """What runs in the process that may die? `python -m modalities.images.worker`.
 
 It answers one request after another over its two pipes (see `wire`) and ends when its input does, so a
-parent that was killed leaves no orphan. A request is `{format, limits, target_side}` with the file's
-bytes, which have passed `header.check_bytes`, as body. The answer is `{height, width, notes}` with raw
-pixels as body, or `{error, message}`.
+parent that was killed leaves no orphan. A request is `{format, limits, target_side, square}` with the file's
+bytes, which have passed `header.check_bytes`, as body; `square` is the two numbers of a `Square`, or null
+for the whole picture. The answer is `{shape, notes}` with raw pixels as body, or `{error, message}`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import warnings
 from contextlib import suppress
 from typing import Any, BinaryIO
 
+import numpy as np
 from PIL import Image
 
 from core.errors import DxtreeError
 from modalities.images.limits import Limits
-from modalities.images.pixels import decode_pixels
+from modalities.images.pixels import decode_array
+from modalities.images.square import Square
 from modalities.images.wire import read_frame, write_frame
 
 try:
@@ -37,20 +39,20 @@ def main() -> None:
     with suppress(EOFError, BrokenPipeError):
         while True:
             header, data = read_frame(sys.stdin.buffer, sys.maxsize)
-            _answer(replies, header, data)
+            _answer(replies, header, bytes(data))
 
 
 def _answer(replies: BinaryIO, header: dict[str, Any], data: bytes) -> None:
     limits = Limits(**header["limits"])
     _confine(limits)
+    square = header["square"]
+    finish = np.asarray if square is None else Square(*square).cut
     try:
-        image = decode_pixels(data, header["format"], limits, header["target_side"])
+        pixels, notes = decode_array(data, header["format"], limits, header["target_side"], finish)
     except DxtreeError as error:
         write_frame(replies, {"error": error.code, "message": error.safe_message})
         return
-    height, width, _ = image.pixels.shape
-    shape = {"height": height, "width": width, "notes": image.notes}
-    write_frame(replies, shape, image.pixels.data.cast("B"))
+    write_frame(replies, {"shape": pixels.shape, "notes": notes}, pixels.data.cast("B"))
 
 
 def _confine(limits: Limits) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from core.errors import ContractError
@@ -83,6 +85,50 @@ def test_the_statistics_of_a_plain_frame_are_those_worked_out_by_hand() -> None:
     assert found["log_sharpness"] == pytest.approx(np.log(1e-8))
     assert found["saturation"] == pytest.approx(1)
     assert (found["dark"], found["bright"]) == (0, 0)
+
+
+def plainly(square: Any) -> Any:
+    """The eight statistics by their definitions, in float64; grey is whole, so that no limit is missed."""
+    rgb = square.astype(np.float64) / 255
+    whole = square.astype(np.int64) @ np.array([299, 587, 114])
+    grey = whole / 255_000
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
+    return np.array(
+        [
+            *rgb.mean(axis=(0, 1)),
+            grey.std(),
+            np.log(laplacian.var() + 1e-8),
+            (rgb.max(axis=2) - rgb.min(axis=2)).mean(),
+            (whole < 15_300).mean(),
+            (whole > 247_350).mean(),
+        ]
+    )
+
+
+SHADES = st.sampled_from([(0, 255), (0, 40), (230, 255), (120, 123), (255, 255)])
+
+
+@given(st.integers(5, 90), st.integers(5, 90), SHADES, st.integers(1, 9), st.integers(0, 2**32 - 1))
+@settings(max_examples=120, deadline=None)
+def test_the_statistics_are_their_definitions_within_a_millionth(
+    height: int, width: int, shades: tuple[int, int], grain: int, seed: int
+) -> None:
+    low, high = shades
+    random = np.random.default_rng(seed)
+    coarse = random.integers(low, high + 1, (-(-height // grain), -(-width // grain), 3), np.uint8)
+    square = coarse.repeat(grain, axis=0).repeat(grain, axis=1)[:height, :width]
+    wanted = plainly(square)
+    planes = np.ascontiguousarray(square.transpose(2, 0, 1))
+    for image in (square, planes):
+        np.testing.assert_allclose(describe(image), wanted, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [224, 299, 600])
+def test_the_statistics_of_a_large_square_are_their_definitions_too(size: int) -> None:
+    random = np.random.default_rng(size)
+    smooth = Image.fromarray(random.integers(60, 240, (12, 12, 3), np.uint8)).resize((size, size))
+    square = np.asarray(smooth)
+    np.testing.assert_allclose(describe(square), plainly(square), rtol=1e-6, atol=1e-6)
 
 
 def test_dark_and_bright_pixels_are_counted() -> None:
