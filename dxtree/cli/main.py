@@ -20,6 +20,7 @@ from dxtree.cli import (
     evaluate,
     evidence,
     experiment,
+    export,
     fit_fusion,
     fit_head,
     models,
@@ -58,6 +59,7 @@ app.command("bench")(bench.bench)
 app.command("benchmark")(benchmark.benchmark)
 app.command("experiment")(experiment.experiment)
 app.command("reproduce")(reproduce.reproduce)
+app.command("export")(export.export)
 app.command("binary")(binary.binary)
 app.add_typer(plugins.app, name="plugins")
 app.command("models")(models.models)

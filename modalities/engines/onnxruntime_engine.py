@@ -27,6 +27,8 @@ class OnnxRuntimeEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+        # Without VNNI x86 adds pairs of 8 bit products in 16 bits, which saturates; this avoids it there.
+        options.add_session_config_entry("session.x64quantprecision", "1")
         options.log_severity_level = 4
         try:
             self._session: Any = onnxruntime.InferenceSession(
