@@ -22,7 +22,7 @@ FORMAT = 1
 UNSAFE = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz", ".ts"})
 """Endings of formats that run code when read, or may."""
 
-ALLOWED = frozenset({".json", ".safetensors", ".onnx", ".ubj", ".md", ".txt", ".csv"})
+ALLOWED = frozenset({".json", ".safetensors", ".onnx", ".dxc", ".ubj", ".md", ".txt", ".csv"})
 
 
 OWN_DIGEST = "sha256"

@@ -14,8 +14,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "plugins", "modalities", "fusion", "dxtree")
 SOURCES = sorted(p for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
 DOORS = (
-    "core", "plugins", "modalities.encoders", "modalities.engines", "modalities.images", "dxtree.binary", "dxtree.cohorts",
-    "dxtree.evaluation", "dxtree.figures", "dxtree.splitting",
+    "core", "plugins", "modalities.compression", "modalities.encoders", "modalities.engines",
+    "modalities.images", "dxtree.binary", "dxtree.cohorts", "dxtree.evaluation", "dxtree.figures",
+    "dxtree.splitting",
 )  # fmt: skip
 HEAVY = ("torch", "torchvision", "sklearn", "xgboost", "onnxruntime", "scipy")
 

@@ -1,0 +1,35 @@
+"""How are the tensors kept that share no values? All first bytes, then all second ones: these are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import ContractError
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def write_planes(
+    halves: Sequence[npt.NDArray[np.float16]], floats: Sequence[npt.NDArray[np.float32]]
+) -> bytes:
+    """Both as byte planes, lowest first: two of all halves, then four of all floats."""
+    parts = []
+    for arrays, form in ((halves, "<f2"), (floats, "<f4")):
+        raw = b"".join(np.asarray(a).astype(form).tobytes() for a in arrays)
+        parts.append(np.frombuffer(raw, np.uint8).reshape(-1, int(form[2])).T.tobytes())
+    return b"".join(parts)
+
+
+def read_planes(
+    raw: bytes, halves: int, floats: int
+) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:
+    """Both, each one after another. Raises `ContractError` where there are not so many."""
+    if len(raw) != 2 * halves + 4 * floats:
+        raise ContractError("the compressed file has more or fewer values than its tensors")
+    own = np.frombuffer(raw, np.uint8)
+    short = np.ascontiguousarray(own[: 2 * halves].reshape(2, halves).T)
+    long = np.ascontiguousarray(own[2 * halves :].reshape(4, floats).T)
+    return short.reshape(-1).view("<f2"), long.reshape(-1).view("<f4")
