@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from core.errors import ContractError
 from modalities.compression.container import CODES, LAYER, MOST_LAYERS, STRUCTURE, TENSORS, deflate, seal
-from modalities.compression.holes import FLOAT, Initializer, initializers
+from modalities.compression.holes import FLOAT, HALF, Initializer, initializers
 from modalities.compression.layers import write_layer
 from modalities.compression.planes import write_planes
 from modalities.compression.structure import AS_FLOAT, AS_HALF, IN_LAYER, Hole, most_for, write_structure
 from modalities.compression.tensor import SharedTensor
 
+Halves = npt.NDArray[np.float16]
+Floats = npt.NDArray[np.float32]
+
+_FORMS = {FLOAT: "<f4", HALF: "<f2"}
 SMALL = 64
 """Tensors of fewer bytes stay where they are."""
 
@@ -32,27 +38,11 @@ def encode(graph: bytes, layers: Mapping[str, SharedTensor], *, half: bool = Fal
         _check(named.get(name), name, tensor)
     if len(layers) > MOST_LAYERS:
         raise ContractError(f"a compressed file has at most {MOST_LAYERS} layers, not {len(layers)}")
-    holes: list[Hole] = []
-    skeleton, last = [], 0
-    halves, floats = [], []
-    for tensor in sorted((t for t in found if t.is_hole), key=lambda t: t.offset):
-        stored = IN_LAYER
-        if tensor.name not in layers:
-            if tensor.length < SMALL:
-                continue
-            raw = graph[tensor.offset : tensor.offset + tensor.length]
-            own = np.frombuffer(raw, "<f4" if tensor.element == FLOAT else "<f2")
-            values = _halved(own, half)
-            stored = AS_FLOAT if values is None else AS_HALF
-            (floats if values is None else halves).append(own if values is None else values)
-        skeleton.append(graph[last : tensor.offset])
-        holes.append(Hole(stored, tensor.element, tensor.shape, sum(map(len, skeleton)), tensor.name))
-        last = tensor.offset + tensor.length
-    skeleton.append(graph[last:])
+    holes, skeleton, halves, floats = _taken_out(graph, found, layers, half)
     coded = [write_layer(k, layers[hole.name]) for k, hole in enumerate(holes) if hole.stored == IN_LAYER]
     data = seal(
         [
-            (STRUCTURE, deflate(write_structure(holes, b"".join(skeleton)))),
+            (STRUCTURE, deflate(write_structure(holes, skeleton))),
             (CODES, deflate(b"".join(code for code, _ in coded))),
             (TENSORS, deflate(write_planes(halves, floats))),
             *((LAYER, body) for _, body in coded),
@@ -63,6 +53,34 @@ def encode(graph: bytes, layers: Mapping[str, SharedTensor], *, half: bool = Fal
             f"a graph of {len(graph)} bytes in a file of {len(data)} is more than may be read back"
         )
     return data
+
+
+def _taken_out(
+    graph: bytes, found: list[Initializer], layers: Mapping[str, SharedTensor], half: bool
+) -> tuple[list[Hole], bytes, list[Halves], list[Floats]]:
+    """The tensors that go, the graph without their values, and the values of those that are no layer."""
+    holes: list[Hole] = []
+    skeleton: list[bytes] = []
+    halves: list[Halves] = []
+    floats: list[Floats] = []
+    size = last = 0
+    for stored in sorted((t for t in found if t.is_hole), key=lambda t: t.offset):
+        kind = IN_LAYER
+        if stored.name not in layers:
+            if stored.length < SMALL:
+                continue
+            values = np.frombuffer(graph, _FORMS[stored.element], math.prod(stored.shape), stored.offset)
+            short = values if stored.element != FLOAT else _half(values, exact=not half)
+            kind = AS_FLOAT if short is None else AS_HALF
+            if short is None:
+                floats.append(values)
+            else:
+                halves.append(short)
+        skeleton.append(graph[last : stored.offset])
+        size += stored.offset - last
+        holes.append(Hole(kind, stored.element, stored.shape, size, stored.name))
+        last = stored.offset + stored.length
+    return holes, b"".join([*skeleton, graph[last:]]), halves, floats
 
 
 def _check(stored: Initializer | None, name: str, tensor: SharedTensor) -> None:
@@ -76,16 +94,10 @@ def _check(stored: Initializer | None, name: str, tensor: SharedTensor) -> None:
         raise ContractError(f"{name!r} is float16 in the graph; round its codebook to float16 first")
 
 
-def _halved(values: np.ndarray, rounded: bool) -> np.ndarray | None:
-    if values.dtype == np.float16:
-        return values
-    return _half(values, exact=not rounded)
-
-
-def _half(values: np.ndarray, *, exact: bool = True) -> np.ndarray | None:
+def _half(values: Floats, *, exact: bool = True) -> Halves | None:
     """float16, or `None` where a value would become infinite or, if `exact`, another."""
     if not (np.abs(values) < 65520).all():
         return None
-    half = values.astype("<f2")
-    same = not exact or np.array_equal(half.astype("<f4").view("<u4"), values.astype("<f4").view("<u4"))
+    half = values.astype(np.float16)
+    same = not exact or half.astype(np.float32).tobytes() == values.astype(np.float32).tobytes()
     return half if same else None

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from core.errors import ContractError
 from modalities.compression.container import Cursor
+from modalities.compression.holes import SIZES
 from modalities.compression.huffman import CHUNK, LONGEST, Lengths, code_lengths, write_symbols
 from modalities.compression.lockstep import Stream, Symbols, read_streams
 from modalities.compression.structure import Hole
@@ -26,7 +27,7 @@ WIDTHS = range(1, 13)
 QUICK = 12
 """Bits of a code word that suffice for up to 512 symbols; longer ones need tables that fill the cache."""
 _HEAD = "<IIIIBB"
-_BATCH_BYTES, _BATCH_SYMBOLS, _BATCH_LAYERS = 2**23, 2**24, 256
+_BATCH_BYTES, _BATCH_SYMBOLS, _BATCH_TABLES = 2**23, 2**24, 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,7 @@ class CodedLayer:
     """What the file says of a layer before its bits are read."""
 
     hole: int
+    elements: int
     codebook: npt.NDArray[np.float32]
     codebook_bytes: int
     width: int
@@ -142,6 +144,8 @@ def _read_code(cursor: Cursor, data: bytes, start: int, length: int, holes: Sequ
         raise ContractError("a layer of the compressed file claims more values than its tensor has elements")
     if size not in (2, 4) or width not in WIDTHS:
         raise ContractError("a layer of the compressed file has an unknown kind of codebook or gap")
+    if size > SIZES[holes[hole].element]:
+        raise ContractError("a float16 tensor of the compressed file has a codebook of float32")
     own = [np.frombuffer(cursor.take(n), np.uint8) for n in (values, 2**width)]
     chunks = [
         np.frombuffer(cursor.take(2 * -(-n // CHUNK)), "<u2").astype(np.int64) for n in (stored, symbols)
@@ -154,7 +158,7 @@ def _read_code(cursor: Cursor, data: bytes, start: int, length: int, holes: Sequ
     codebook = np.frombuffer(data, f"<f{size}", values, start).astype(np.float32)
     if not np.isfinite(codebook).all():
         raise ContractError("a codebook of the compressed file has a value that is not finite")
-    return CodedLayer(hole, codebook, size * values, width, indices, gaps)
+    return CodedLayer(hole, elements, codebook, size * values, width, indices, gaps)
 
 
 def read_layers(data: bytes, layers: Sequence[CodedLayer]) -> Iterator[tuple[Symbols, npt.NDArray[np.int64]]]:
@@ -168,19 +172,22 @@ def read_layers(data: bytes, layers: Sequence[CodedLayer]) -> Iterator[tuple[Sym
         streams.reverse()
         for layer in batch:
             indices, gaps = streams.pop(), streams.pop()
+            if len(indices) and int(indices.max()) >= len(layer.codebook):
+                raise ContractError("an index of the compressed file lies outside of its codebook")
             yield indices, _positions(layer, gaps)
 
 
 def _batches(layers: Sequence[CodedLayer]) -> Iterator[list[CodedLayer]]:
     batch: list[CodedLayer] = []
-    size = symbols = 0
+    size = symbols = tables = 0
     for layer in layers:
         batch.append(layer)
         size += layer.index_bytes + layer.gap_bytes
         symbols += layer.indices.count + layer.gaps.count
-        if size >= _BATCH_BYTES or symbols >= _BATCH_SYMBOLS or len(batch) >= _BATCH_LAYERS:
+        tables += sum(1 << min(LONGEST, int(s.lengths.max(initial=0))) for s in (layer.indices, layer.gaps))
+        if size >= _BATCH_BYTES or symbols >= _BATCH_SYMBOLS or tables >= _BATCH_TABLES:
             yield batch
-            batch, size, symbols = [], 0, 0
+            batch, size, symbols, tables = [], 0, 0, 0
     if batch:
         yield batch
 
@@ -188,8 +195,12 @@ def _batches(layers: Sequence[CodedLayer]) -> Iterator[list[CodedLayer]]:
 def _positions(layer: CodedLayer, gaps: Symbols) -> npt.NDArray[np.int64]:
     skip = 2**layer.width - 1
     is_stored = gaps != skip
-    ends = np.cumsum(gaps + is_stored, dtype=np.int64)
-    positions = ends[is_stored] - 1
-    if len(positions) != layer.indices.count:
+    stored = int(np.count_nonzero(is_stored))
+    if stored != layer.indices.count:
         raise ContractError("a layer of the compressed file has not a gap for every index")
+    if int(gaps.sum(dtype=np.int64)) + stored > layer.elements:
+        raise ContractError("a gap of the compressed file leads out of its tensor")
+    gaps += is_stored
+    positions: npt.NDArray[np.int64] = np.cumsum(gaps, dtype=np.int64)[is_stored]
+    positions -= 1
     return positions

@@ -45,9 +45,9 @@ def read_streams(data: npt.NDArray[np.uint8], streams: Sequence[Stream]) -> list
             if stream.lengths.any():
                 raise ContractError("the compressed file has a code without symbols")
             continue
-        bits, table = table_of(stream.lengths)
-        if bits:
-            coded.append((k, bits))
+        width, table = table_of(stream.lengths)
+        if width:
+            coded.append((k, width))
             tables.append(table)
             bases.append(base)
             base += len(table)
@@ -62,7 +62,7 @@ def read_streams(data: npt.NDArray[np.uint8], streams: Sequence[Stream]) -> list
     counts = np.concatenate([_counts(s) for s in held])
     ends = np.concatenate([s.start + np.cumsum(s.chunks) for s in held])
     starts = ends - np.concatenate([s.chunks for s in held])
-    bits = np.repeat([b for _, b in coded], chunks)
+    bits = np.repeat([w for _, w in coded], chunks)
     # The longest first: the chunks that are not finished are the first ones.
     order = np.argsort(-counts, kind="stable")
     rows = _advance(

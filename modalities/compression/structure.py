@@ -17,7 +17,7 @@ IN_LAYER, AS_FLOAT, AS_HALF = 0, 1, 2
 
 MOST_GRAPH = 2**30
 """Bytes of the graph that a file may stand for, at most."""
-FREE, RATIO = 2**24, 1024
+FREE, RATIO = 2**20, 1024
 """A file of b bytes stands for at most FREE + RATIO * b bytes."""
 MOST_HOLES = 2**16
 
