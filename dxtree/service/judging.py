@@ -1,0 +1,78 @@
+"""Who judges a case that came over the network? One warmed pipeline, on a thread for every core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from core.beside import side_by_side
+from core.contributions import check_node
+from core.cores import usable_cores
+from core.pipeline import Pipeline
+from dxtree.service.intake import Asked
+from plugins.model_set import ModelSet
+from plugins.registry import Registry
+
+
+class Judge:
+    """The models of one model set. `answer` may be called by `workers` threads at the same time."""
+
+    def __init__(self, registry: Registry, models: ModelSet, pipeline: Pipeline) -> None:
+        self.registry, self.models = registry, models
+        self.workers = usable_cores()
+        self.pipeline = replace(pipeline, models=side_by_side(pipeline.models, self.workers))
+        self.faults: Mapping[str, str] = {}
+        """By modality whose model could not be loaded: the error's code."""
+        self.warmed = False
+
+    def warm(self) -> None:
+        """Loads every model and starts the decoders, so that the first case costs what the next ones do."""
+        found = self.pipeline.warm(many=True)
+        self.faults = {name: error.code for name, error in found.items() if error is not None}
+        self.warmed = True
+
+    @property
+    def able(self) -> bool:
+        """Whether it is warm and any modality can be judged."""
+        return self.warmed and len(self.faults) < len(self.pipeline.models)
+
+    def check(self, asked: Asked) -> None:
+        """Raises the typed error of a node that is asked for and cannot be read, before any model runs."""
+        for node in asked.options.explain:
+            check_node(node, self.pipeline.sums)
+
+    def answer(self, asked: Asked) -> dict[str, Any]:
+        """`Diagnosis.to_dict()`, and contributions where asked for. Raises what `diagnose` raises."""
+        options = asked.options
+        pipeline = self.pipeline.with_prevalence(options.prevalence) if options.prevalence else self.pipeline
+        found = pipeline.diagnose(asked.case, strict=options.strict)
+        answer = found.to_dict()
+        if options.explain:
+            nodes = dict.fromkeys(options.explain) if found.evidence else ()
+            told = [pipeline.contributions(asked.case, found, node) for node in nodes]
+            answer["contributions"] = [c.to_dict() for c in told]
+        return answer
+
+    def modalities(self) -> list[dict[str, Any]]:
+        """What images may be sent as."""
+        titles = {n: self.registry.modalities.get(n).title for n in self.registry.modalities.names()}
+        return [
+            {"name": name, "title": titles.get(name, name), "state": self.faults.get(name, "ok")}
+            for name in sorted(self.pipeline.models)
+        ]
+
+    def describe(self) -> dict[str, Any]:
+        """Which models answer, down to their digests."""
+        manifest = self.models.bundle.manifest
+        return {
+            "name": manifest.get("name"),
+            "digest": self.models.bundle.digest,
+            "licence": manifest.get("licence"),
+            "demonstration": bool(manifest.get("demonstration", False)),
+            "taxonomy": self.pipeline.partition.taxonomy.name,
+            "partition": self.pipeline.partition.fingerprint,
+            "training_classes": list(self.pipeline.partition.ids),
+            "modalities": dict(self.models.modalities),
+            "fuser": self.pipeline.fuser.name,
+        }

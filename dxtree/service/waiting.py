@@ -1,0 +1,97 @@
+"""Which requests are worked on, which wait, which are refused? No more is accepted than can be answered."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from dxtree.service.problems import Problem, busy
+
+T = TypeVar("T")
+FAULTS, WITHIN = 5, 60.0
+"""So many faults of the service's own in so many seconds, and it says that it is not ready."""
+
+
+class WaitingRoom:
+    """Runs work on `workers` threads; `waiting` more may wait. All methods are called in the event loop."""
+
+    def __init__(self, workers: int, waiting: int, per_client: int, seconds: float) -> None:
+        self.workers, self.places, self.per_client = workers, workers + waiting, per_client
+        self.seconds = seconds
+        self.open = True
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="dxtree-serve")
+        self._inside = 0
+        self._clients: Counter[str] = Counter()
+        self._took: deque[float] = deque([1.0], maxlen=64)
+        self._faults: deque[float] = deque(maxlen=FAULTS)
+
+    @property
+    def inside(self) -> int:
+        """Requests that are worked on or wait."""
+        return self._inside
+
+    @property
+    def steady(self) -> bool:
+        """False while the last `FAULTS` faults lie within `WITHIN` seconds."""
+        full = len(self._faults) == FAULTS
+        return not (full and time.monotonic() - self._faults[0] < WITHIN)
+
+    @asynccontextmanager
+    async def place(self, client: str) -> AsyncIterator[None]:
+        """A place for the block. Raises `Problem` 429 or 503 where there is none."""
+        if self._clients[client] >= self.per_client:
+            raise busy(self._wait(self._clients[client]), client=True)
+        if self._inside >= self.places or not self.open:
+            raise busy(self._wait(self._inside), client=False)
+        self._inside += 1
+        self._clients[client] += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            self._clients[client] -= 1
+            if not self._clients[client]:
+                del self._clients[client]
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What `work` gives, from a thread. Raises `Problem` 504 where it takes too long, waiting included.
+
+        Work that has begun cannot be stopped: its thread is busy until it ends.
+        """
+        began = time.monotonic()
+        task = asyncio.get_running_loop().run_in_executor(self._pool, self._timed, work)
+        try:
+            return await asyncio.wait_for(asyncio.shield(task), self.seconds)
+        except TimeoutError:
+            if not task.cancel():
+                task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self.note_fault()
+            waited = round(time.monotonic() - began)
+            raise Problem(504, "Timeout", f"no answer within {waited} s; try again later") from None
+
+    def note_fault(self) -> None:
+        """Counts a fault of the service's own, which no other request would mend."""
+        self._faults.append(time.monotonic())
+
+    def close(self) -> None:
+        """Ends the threads once they have answered."""
+        self.open = False
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        began = time.monotonic()
+        try:
+            return work()
+        finally:
+            self._took.append(time.monotonic() - began)
+
+    def _wait(self, ahead: int) -> int:
+        """Seconds until so many requests are done."""
+        took = sorted(self._took)[len(self._took) // 2]
+        return math.ceil(took * ahead / self.workers)
