@@ -29,7 +29,7 @@ def choose(weights: Mapping[str, torch.Tensor], sparsity: float) -> Masks:
 
     The score of a weight is its square over the sum of the squares of its layer that are no smaller (Lee et
     al. 2021, arXiv 2010.07611): the largest of every layer scores 1, so none is emptied, and one threshold
-    serves all. Weights that are zero stay zero.
+    serves all. Of scores that equal the threshold all go. Weights that are zero stay zero.
     """
     scores = {name: lamp(w) for name, w in weights.items()}
     every = torch.cat([s.flatten() for s in scores.values()])
@@ -38,7 +38,8 @@ def choose(weights: Mapping[str, torch.Tensor], sparsity: float) -> Masks:
         return {name: w != 0 for name, w in weights.items()}
     # kthvalue counts from the smallest, from 1.
     threshold = every.kthvalue(max(1, every.numel() - kept)).values
-    return {name: (s > threshold) & (weights[name] != 0) for name, s in scores.items()}
+    # A score of 1 stays even where fewer weights are to stay than there are layers.
+    return {name: ((s > threshold) | (s >= 1)) & (weights[name] != 0) for name, s in scores.items()}
 
 
 def lamp(weights: torch.Tensor) -> torch.Tensor:

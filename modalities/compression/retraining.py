@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save
 from torch import nn
 
 from core.errors import NonFiniteLoss, TrainingError
+from core.files import write_whole
 from modalities.cnn.preprocess import default_preprocessing
 from modalities.cnn.torch_net import load_state, logits
 from modalities.compression.codebooks import Codebooks
@@ -36,6 +38,8 @@ from modalities.training.objectives import plain
 
 AUXILIARY = ("AuxLogits", "aux1", "aux2")
 """Heads of Inception and GoogLeNet that serve training alone, and go."""
+PRUNED = "pruned.safetensors"
+"""File of a run's folder: the net as it was pruned, before its weights shared values. Written once."""
 
 
 def compress_net(
@@ -227,6 +231,8 @@ class _Run:
         """The averaged weights of every layer become shared values, which are what is trained from now on."""
         if self.average is not None:
             load_state(self.net, self.average.module.state_dict())
+        state = {k: v.cpu().contiguous() for k, v in self.net.state_dict().items()}
+        write_whole(self.folder / PRUNED, save(state))
         self.codebooks = Codebooks.of(self.weights, self.config.bits)
         self.optimizer = self._optimizer()
 

@@ -199,6 +199,12 @@ class Run:
             write_whole(folder / WEIGHTS, save(state))
         return net
 
+    def training_set(self, target: str) -> tuple[TrainingSet, list[str]]:
+        """A target's images, decoded, with their targets, for a net that is tuned whole; and the ids of
+        those that cannot be read. Raises `TrainingError` where more than 1 % cannot.
+        """
+        return self._training_set(target, None)
+
     def _training_set(self, target: str, frozen: Activations | None) -> tuple[TrainingSet, list[str]]:
         """A target's images with their targets, and the ids of those that cannot be read."""
         config, chosen = self.config, self.training_images(target)
