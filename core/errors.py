@@ -15,6 +15,7 @@ Every exception that dxtree raises on purpose is a node of this tree::
     │   ├── PathRejected                not a regular file, or outside the allowed root
     │   ├── MetadataError               age, sex, site or another field of the patient
     │   ├── CaseError                   the case as a whole
+    │   ├── DuplicateId                 two cases of one id
     │   └── UnknownModality             no model answers for this modality
     ├── TaxonomyError                   the tree is not a tree
     │   ├── UnknownNode                 no node of this id
@@ -34,8 +35,9 @@ Every exception that dxtree raises on purpose is a node of this tree::
     │   └── LeakageError                one lesion on both sides of a split, or an input that tells
     ├── TrainingError                   a training run cannot go on
     │   ├── NonFiniteLoss               the loss became NaN or infinite
-    │   ├── RunLocked                   another process trains in this folder
+    │   ├── RunLocked                   another process works in this folder
     │   └── OutOfSpace                  the disk is full
+    ├── AuditError                      an audit trail does not hold or cannot be written
     └── MissingExtra                    an optional dependency is not installed
 
 A message names the field, the rule and the remedy. It never repeats a value that came with a
@@ -119,6 +121,10 @@ class MetadataError(InputError):
 
 class CaseError(InputError):
     """The case as a whole."""
+
+
+class DuplicateId(InputError):
+    """Two cases of one id."""
 
 
 class UnknownModality(InputError):
@@ -220,7 +226,7 @@ class NonFiniteLoss(TrainingError):
 
 
 class RunLocked(TrainingError):
-    """Another process trains in this folder."""
+    """Another process works in this folder."""
 
     exit_code = 6
 
@@ -229,6 +235,13 @@ class OutOfSpace(TrainingError):
     """The disk is full; what was saved before is whole."""
 
     exit_code = 4
+
+
+class AuditError(DxtreeError):
+    """An audit trail does not hold, or cannot be read or written."""
+
+    status = 503
+    exit_code = 2
 
 
 class MissingExtra(DxtreeError):

@@ -5,7 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
+from typing import IO
 
 from core.errors import OutOfSpace, PathRejected
 
@@ -14,15 +18,23 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes beside the place, flushes to the disk and renames; the folder must exist.
+    """Writes beside the place, flushes to the disk and renames; see `writing_whole`."""
+    with writing_whole(path) as file:
+        file.write(content)
 
-    Several processes may write the same file, each its own copy first. Raises `OutOfSpace` on a full disk and
-    `PathRejected` where the file cannot be written for another reason.
+
+@contextmanager
+def writing_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file beside the place, which is flushed and renamed when the block ends; the folder must exist.
+
+    Where the block raises, the place holds what it held. Several processes may write the same file, on
+    several machines, each its own copy first. Raises `OutOfSpace` on a full disk and `PathRejected` where
+    the file cannot be written for another reason.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{token_hex(4)}.partial")
     try:
         with partial.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -36,6 +48,9 @@ def write_whole(path: Path, content: bytes) -> None:
         raise PathRejected(
             f"{path.name} cannot be written ({type(error).__name__}); name another file or folder"
         ) from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 from core.cohort import Lesion
 from core.errors import MissingExtra
 from core.files import write_whole
+from core.spreadsheet import inert
 from core.tree import FloatArray
 from dxtree.evaluation.labels import UNKNOWN, LabelSet
-from dxtree.evaluation.records import inert
 
 
 def lesion_rows(

@@ -11,12 +11,11 @@ from typing import Protocol
 
 from core.errors import CohortError, OutOfSpace, PathRejected
 from core.partition import Partition
+from core.spreadsheet import inert, plain
 from dxtree.evaluation.gathering import Predictions
 
 KEYS = ("lesion", "cohort", "truth", "official", "pipeline")
 """Columns before the training classes. They hold no metadata of a patient."""
-
-_FORMULA = ("=", "+", "-", "@")
 
 
 class Writer(Protocol):
@@ -65,19 +64,10 @@ def read_predictions(path: str | Path, partition: Partition) -> list[tuple[dict[
     source = Path(path)
     with source.open(encoding="utf-8", newline="") as file:
         header, *rows = list(csv.reader(file))
-    if tuple(map(_plain, header)) != (*KEYS, *partition.ids):
+    if tuple(map(plain, header)) != (*KEYS, *partition.ids):
         raise CohortError(f"{source.name}: the columns must be {', '.join(KEYS)} and the training classes")
     width = len(KEYS)
     return [
-        (dict(zip(KEYS, map(_plain, row[:width]), strict=True)), [float(v) for v in row[width:]])
+        (dict(zip(KEYS, map(plain, row[:width]), strict=True)), [float(v) for v in row[width:]])
         for row in rows
     ]
-
-
-def inert(text: str) -> str:
-    """The text with an apostrophe in front where a spreadsheet would run it as a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _plain(text: str) -> str:
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +17,9 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 
-from core.errors import OutOfSpace, RunLocked
+from core.errors import OutOfSpace
 from core.files import FULL, sync_folder, write_whole
+from core.locking import held
 
 KEEP = 2
 
@@ -30,29 +30,8 @@ Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Holds the folder against a second process. Raises `RunLocked` where one holds it already."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        _lock(file.fileno(), folder)
+    with held(folder, "trains"):
         yield
-
-
-def _lock(handle: int, folder: Path) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            raise RunLocked(
-                f"another process trains in {folder.name}; wait for it or choose a folder"
-            ) from None
-        return
-    import fcntl
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise RunLocked(f"another process trains in {folder.name}; wait for it or choose a folder") from None
 
 
 @contextmanager

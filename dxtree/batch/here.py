@@ -1,0 +1,53 @@
+"""How are the missing shards made on this machine? One after the other, each on all cores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from core.api import diagnose_many
+from core.pipeline import Pipeline
+from dxtree.batch.lines import is_fault, lines_of
+from dxtree.batch.progress import Progress
+from dxtree.batch.rows import Block
+from dxtree.batch.shards import Shards
+from dxtree.batch.stopping import Stop
+from dxtree.batch.survey import Cases
+
+
+def fill_here(
+    cases: Cases,
+    blocks: Sequence[Block],
+    shards: Shards,
+    pipeline: Pipeline,
+    *,
+    window: int,
+    strict: bool,
+    stop: Stop,
+    progress: Progress,
+) -> None:
+    """Diagnoses the blocks and writes their shards.
+
+    Raises `Interrupted` once the row at hand is finished and what was done of its shard is kept, `InputError`
+    where the file of cases was changed meanwhile, and what `lines_of` and `Shards.write` raise.
+    """
+    many = partial(diagnose_many, pipeline=pipeline, window=window, strict=strict)
+    with stop.gently():
+        for block in blocks:
+            lines = shards.begun(block)
+            stream = lines_of(cases.reader, block, many, skip=len(lines))
+            for line in stream:
+                # A service manager may signal the image decoder too, whose end then looks like the image's
+                # fault; such a row is left to the next run.
+                if stop.number is None or not is_fault(line):
+                    lines.append(line)
+                    progress.advance(1, int(is_fault(line)))
+                if stop.number is not None:
+                    stream.close()
+                    break
+            cases.check_unchanged()
+            if len(lines) == block.rows:
+                shards.write(block, lines)
+            else:
+                shards.begin(block, lines)
+            stop.check()
