@@ -6,18 +6,14 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from core.errors import ContractError
 from modalities.compression.container import CODES, LAYER, MOST_LAYERS, STRUCTURE, TENSORS, deflate, seal
 from modalities.compression.holes import FLOAT, HALF, Initializer, initializers
 from modalities.compression.layers import write_layer
-from modalities.compression.planes import write_planes
+from modalities.compression.planes import Floats, Halves, as_half, write_planes
 from modalities.compression.structure import AS_FLOAT, AS_HALF, IN_LAYER, Hole, most_for, write_structure
 from modalities.compression.tensor import SharedTensor
-
-Halves = npt.NDArray[np.float16]
-Floats = npt.NDArray[np.float32]
 
 _FORMS = {FLOAT: "<f4", HALF: "<f2"}
 SMALL = 64
@@ -70,7 +66,7 @@ def _taken_out(
             if stored.length < SMALL:
                 continue
             values = np.frombuffer(graph, _FORMS[stored.element], math.prod(stored.shape), stored.offset)
-            short = values if stored.element != FLOAT else _half(values, exact=not half)
+            short = values if stored.element != FLOAT else as_half(values, exact=not half)
             kind = AS_FLOAT if short is None else AS_HALF
             if short is None:
                 floats.append(values)
@@ -90,14 +86,5 @@ def _check(stored: Initializer | None, name: str, tensor: SharedTensor) -> None:
         )
     if stored.shape != tensor.shape:
         raise ContractError(f"{name!r} has the shape {tensor.shape}, in the graph {stored.shape}")
-    if stored.element != FLOAT and _half(tensor.codebook) is None:
+    if stored.element != FLOAT and as_half(tensor.codebook) is None:
         raise ContractError(f"{name!r} is float16 in the graph; round its codebook to float16 first")
-
-
-def _half(values: Floats, *, exact: bool = True) -> Halves | None:
-    """float16, or `None` where a value would become infinite or, if `exact`, another."""
-    if not (np.abs(values) < 65520).all():
-        return None
-    half = values.astype(np.float16)
-    same = not exact or half.astype(np.float32).tobytes() == values.astype(np.float32).tobytes()
-    return half if same else None

@@ -19,6 +19,7 @@ from modalities.compression.container import Cursor
 from modalities.compression.holes import SIZES
 from modalities.compression.huffman import CHUNK, LONGEST, Lengths, code_lengths, write_symbols
 from modalities.compression.lockstep import Stream, Symbols, read_streams
+from modalities.compression.planes import as_half
 from modalities.compression.structure import Hole
 from modalities.compression.tensor import MOST_VALUES, SharedTensor
 
@@ -60,15 +61,14 @@ def write_layer(hole: int, tensor: SharedTensor) -> tuple[bytes, bytes]:
     lengths = _lengths(indices, len(codebook))
     width, gaps = _best_gaps(tensor.positions)
     gap_lengths = _lengths(gaps, 2**width)
-    half = codebook.astype(np.float16) if np.abs(codebook).max(initial=0) < 65520 else codebook
-    short = np.array_equal(half.astype(np.float32).view(np.uint32), codebook.view(np.uint32))
-    values = half if short else codebook
+    half = as_half(codebook)
+    values = codebook.astype("<f4").tobytes() if half is None else half.astype("<f2").tobytes()
     index_bits, index_chunks = write_symbols(indices, lengths)
     gap_bits, gap_chunks = write_symbols(gaps, gap_lengths)
-    head = struct.pack(_HEAD, hole, len(codebook), len(indices), len(gaps), 2 if short else 4, width)
+    head = struct.pack(_HEAD, hole, len(codebook), len(indices), len(gaps), 4 if half is None else 2, width)
     chunks = [c.astype("<u2").tobytes() for c in (index_chunks, gap_chunks)]
     code = b"".join([head, lengths.tobytes(), gap_lengths.tobytes(), *chunks])
-    return code, values.astype("<f2" if short else "<f4").tobytes() + index_bits + gap_bits
+    return code, values + index_bits + gap_bits
 
 
 def _lengths(symbols: npt.NDArray[np.integer], alphabet: int) -> Lengths:

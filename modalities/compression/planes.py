@@ -9,12 +9,20 @@ import numpy.typing as npt
 
 from core.errors import ContractError
 
-Bytes = npt.NDArray[np.uint8]
+Halves = npt.NDArray[np.float16]
+Floats = npt.NDArray[np.float32]
 
 
-def write_planes(
-    halves: Sequence[npt.NDArray[np.float16]], floats: Sequence[npt.NDArray[np.float32]]
-) -> bytes:
+def as_half(values: Floats, *, exact: bool = True) -> Halves | None:
+    """float16, or `None` where a value would become infinite or, if `exact`, is another in float16."""
+    # From 65520 on float16 rounds to infinity; NaN is not below it.
+    if not (np.abs(values) < 65520).all():
+        return None
+    half = values.astype(np.float16)
+    return half if not exact or half.astype(values.dtype).tobytes() == values.tobytes() else None
+
+
+def write_planes(halves: Sequence[Halves], floats: Sequence[Floats]) -> bytes:
     """Both as byte planes, lowest first: two of all halves, then four of all floats."""
     parts = []
     for arrays, form in ((halves, "<f2"), (floats, "<f4")):
@@ -23,9 +31,7 @@ def write_planes(
     return b"".join(parts)
 
 
-def read_planes(
-    raw: bytes, halves: int, floats: int
-) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:
+def read_planes(raw: bytes, halves: int, floats: int) -> tuple[Halves, Floats]:
     """Both, each one after another. Raises `ContractError` where there are not so many."""
     if len(raw) != 2 * halves + 4 * floats:
         raise ContractError("the compressed file has more or fewer values than its tensors")
