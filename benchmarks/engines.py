@@ -101,9 +101,8 @@ def main() -> None:
         for name, rate, ratio in measure(engines, batch, side, given.rounds)
     ]
     machine = Machine.here()
-    print(
-        f"{bundle.manifest.get('architecture')} at {side} pixels, {given.rounds} interleaved rounds, {machine}"
-    )
+    net = f"{bundle.manifest.get('architecture')} at {side} pixels"
+    print(f"{net}, {given.rounds} interleaved rounds; {machine}")
     print("\n| engine | batch | images/s | to torch | memory, MB |\n|---|---|---|---|---|")
     for row in rows:
         peak = "" if row.memory_mb is None else f"{row.memory_mb:.0f}"
