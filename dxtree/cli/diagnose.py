@@ -15,6 +15,7 @@ from dxtree.cli.options import (
     models_of,
     print_json,
     registry_of,
+    trail_of,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ PrevalenceOption = Annotated[
 UtilitiesOption = Annotated[
     Path | None,
     typer.Option(help="What each action is worth in each state, as YAML: the best action is stated as well."),
+]
+AuditOption = Annotated[
+    Path | None,
+    typer.Option(help="Record the diagnosis in this audit trail; without the record no answer is printed."),
+]
+AuditKeyOption = Annotated[
+    Path | None, typer.Option(help="File of the trail's key. Default: beside the trail, with .key behind it.")
 ]
 
 
@@ -61,6 +69,8 @@ def diagnose(
     explain: ExplainOption = None,
     prevalence: PrevalenceOption = None,
     utilities: UtilitiesOption = None,
+    audit: AuditOption = None,
+    audit_key: AuditKeyOption = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of --json, and stop.")
     ] = False,
@@ -86,12 +96,15 @@ def diagnose(
         registry, models_of(registry, models), fuser=fuser, engine=engine, calibration=calibration
     )
     pipeline = pipeline.with_prevalence(shares)
+    trail = None if audit is None else trail_of(audit, audit_key, registry, plugin)
     nodes = dict.fromkeys(explain or [])
     for node in nodes:
         check_node(node, pipeline.sums)
     if worth is not None:
         worth.state_of_classes(pipeline.sums)
     answer = pipeline.diagnose(asked, strict=strict)
+    if trail is not None:
+        trail.record(asked, answer)
     decision = None if worth is None else decided(answer, worth)
     explained = [pipeline.contributions(asked, answer, node) for node in nodes if answer.evidence]
     if json:

@@ -11,6 +11,7 @@ import sys
 import typer
 
 from dxtree.cli import (
+    audit,
     bench,
     benchmark,
     binary,
@@ -62,6 +63,7 @@ app.command("reproduce")(reproduce.reproduce)
 app.command("export")(export.export)
 app.command("binary")(binary.binary)
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(audit.app, name="audit")
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 

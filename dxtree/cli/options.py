@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from core.cohort import LabelledImage
     from core.split import Split
+    from dxtree.audit import AuditTrail
     from plugins.model_set import ModelSet
     from plugins.registry import Registry
 
@@ -51,6 +52,15 @@ def models_of(registry: Registry, models: str | None) -> ModelSet:
     from plugins.config import Settings
 
     return find_model_set(registry, models or Settings.from_environment().models)
+
+
+def trail_of(path: Path, key: Path | None, registry: Registry, plugin: list[str] | None) -> AuditTrail:
+    """The audit trail of a file, opened. Raises `AuditError`."""
+    from dxtree.audit import AuditTrail, plugin_versions
+    from plugins.config import Settings
+
+    files = Settings.from_environment().with_plugins(tuple(plugin or ())).files()
+    return AuditTrail(path, key=key, plugins=plugin_versions(registry.manager, files))
 
 
 def print_json(document: object) -> None:

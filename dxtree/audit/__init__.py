@@ -1,0 +1,21 @@
+"""Who said what, when and with which models? A chain of records that shows when it was changed."""
+
+from dxtree.audit.chain import Link
+from dxtree.audit.key import key_beside, make_key, read_key
+from dxtree.audit.plugins import plugin_versions
+from dxtree.audit.trail import AuditTrail
+from dxtree.audit.verifying import Fault, Verified, head_of, records, verify
+
+__all__ = [
+    "AuditTrail",
+    "Fault",
+    "Link",
+    "Verified",
+    "head_of",
+    "key_beside",
+    "make_key",
+    "plugin_versions",
+    "read_key",
+    "records",
+    "verify",
+]
