@@ -59,7 +59,10 @@ class TreeSums:
         """
         _, first, last = self._ranges
         width = len(self.partition.classes)
-        cuts = np.unique(np.concatenate([[0], first, last[last < width]]))
+        # No np.unique, which loads numpy.ma: a tenth of the time to the first answer.
+        cut = np.zeros(width + 1, bool)
+        cut[0] = cut[first] = cut[last] = True
+        cuts = np.flatnonzero(cut[:width])
         if len(cuts) * len(first) > _MOST_MEMBERS:
             return None
         member = (cuts[:, None] >= first[None, :]) & (cuts[:, None] < last[None, :])

@@ -17,7 +17,7 @@ from modalities.cnn.belonging import check_belongs, read_prior, read_temperature
 from modalities.cnn.gate import Gate
 from modalities.cnn.preprocess import ByteImage, Preprocessing, planes_of
 from modalities.engines import Engine, finite, load_engine, maker_of, source_file
-from modalities.images import Square, decode_square
+from modalities.images import Square, decode_square, start_decoder
 from plugins.specs import ModelRequest
 
 
@@ -80,7 +80,7 @@ class CnnModel:
 
 
 def load_model(request: ModelRequest, modality: str) -> CnnModel:
-    """Builds the engine of a checked bundle.
+    """Builds the engine of a checked bundle; the image decoder starts meanwhile.
 
     Raises `ContractError` without a bundle, or where modality, classes, taxonomy or partition differ from
     the pipeline's, and what `load_engine` raises.
@@ -91,6 +91,7 @@ def load_model(request: ModelRequest, modality: str) -> CnnModel:
     check_belongs(bundle, partition, modality, source_file(bundle))
     names = bundle.require("classes", list)
     gate = bundle.manifest.get("gate")
+    start_decoder()
     engine = load_engine(bundle, request.engine)
     return CnnModel(
         modality=modality,

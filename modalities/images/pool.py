@@ -55,6 +55,7 @@ class Pool:
                 self._idle.pop().end()
 
     def _take(self) -> Child:
+        """A worker that lives: one that has died since it answered, or while it did, is cleared away here."""
         while (child := self._last_idle()) is not None:
             if child.alive:
                 break
@@ -70,10 +71,6 @@ class Pool:
             return self._idle.pop() if self._idle else None
 
     def _put_back(self, child: Child) -> None:
-        alive = child.alive
-        if not alive:
-            child.end()
         with self._lists:
             self._asked.discard(child)
-            if alive:
-                self._idle.append(child)
+            self._idle.append(child)

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, BinaryIO
 
@@ -32,6 +33,11 @@ except ImportError:  # Windows: no such limits, the deadline and the checks of t
 
 def main() -> None:
     """Serve until the input ends."""
+    serve(_answer)
+
+
+def serve(answer: Callable[[BinaryIO, dict[str, Any], bytes], None]) -> None:
+    """Hand every request to `answer`, which writes one frame to the stream it is given, until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who then closes the pipe
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     replies = _take_stdout()
@@ -39,12 +45,12 @@ def main() -> None:
     with suppress(EOFError, BrokenPipeError):
         while True:
             header, data = read_frame(sys.stdin.buffer, sys.maxsize)
-            _answer(replies, header, bytes(data))
+            answer(replies, header, bytes(data))
 
 
 def _answer(replies: BinaryIO, header: dict[str, Any], data: bytes) -> None:
     limits = Limits(**header["limits"])
-    _confine(limits)
+    confine(limits)
     square = header["square"]
     finish = np.asarray if square is None else Square(*square).cut
     try:
@@ -55,7 +61,7 @@ def _answer(replies: BinaryIO, header: dict[str, Any], data: bytes) -> None:
     write_frame(replies, {"shape": pixels.shape, "notes": notes}, pixels.data.cast("B"))
 
 
-def _confine(limits: Limits) -> None:
+def confine(limits: Limits) -> None:
     """No core dump, no more memory, no more processor time than one image may take.
 
     The last is for a parent that dies while C code runs here: nobody is left to end it.

@@ -306,13 +306,16 @@ def test_a_stream_that_is_never_asked_starts_nothing(build: Build) -> None:
 
 
 def test_a_finished_answer_is_given_before_more_is_read(build: Build) -> None:
+    read: list[str] = []
+
     def source() -> Iterator[Case]:
-        yield case(name="first")
-        time.sleep(0.2)  # the first answer is there by now
-        yield case(name="second")
-        raise AssertionError("read on although an answer was ready")
+        for name in ("first", "second", "third", "fourth"):
+            read.append(name)
+            yield case(name=name)
+            time.sleep(0.2)  # an answer is there by now
 
     assert next(diagnose_many(source(), pipeline=build())).case_id == "first"
+    assert read in (["first"], ["first", "second"])
 
 
 def test_a_stream_that_ends_early_does_not_end_another_of_the_same_pipeline(build: Build) -> None:
