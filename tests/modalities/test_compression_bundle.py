@@ -89,7 +89,7 @@ def test_it_answers_to_the_bit_like_the_graph_that_it_stands_for(
     answers = []
     for files in ({COMPRESSED: compressed}, {GRAPH: decode(compressed)}):
         model = load(bundle(files), cells)
-        pipeline = Pipeline(cells, {"dermoscopy": lambda m=model: m}, ImageOnly(cells), abstain_below=0)  # type: ignore[misc]
+        pipeline = Pipeline(cells, {"dermoscopy": lambda m=model: m}, ImageOnly(cells), abstain_below=0)
         answers.append(pipeline.diagnose(case))
     assert answers[0].status == "complete"
     assert answers[0].leaf == answers[1].leaf

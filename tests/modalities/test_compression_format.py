@@ -372,7 +372,7 @@ def test_a_shared_tensor_cannot_be_invalid(given_: dict[str, Any]) -> None:
         "indices": np.array([0, 1]),
         "positions": np.array([0, 3]),
     }
-    SharedTensor(**fields)  # type: ignore[arg-type]
+    SharedTensor(**fields)
     with pytest.raises(ContractError):
         SharedTensor(**{**fields, **given_})
 
