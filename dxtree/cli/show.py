@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-from rich.tree import Tree
+import typer
 
 from core.contributions import Contributions
 from core.diagnosis import RESEARCH_USE, Diagnosis
@@ -25,13 +25,19 @@ def show_diagnosis(
 
     `contributions` follow as tables, and where they were asked for and there are none a line says so.
     """
-    console = Console(highlight=False)
+    for line in _lines(answer, truth, contributions):
+        # Styles go only to a terminal, and (https://no-color.org) not where they are not wanted.
+        typer.echo(line, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def _lines(
+    answer: Diagnosis, truth: str | None, contributions: Sequence[Contributions] | None
+) -> Iterator[str]:
     if answer.tree is None:
-        console.print(Text("no answer", style="bold"))
+        yield _styled("no answer", bold=True)
     else:
-        console.print(_tree(answer.tree, truth))
-        hidden = f"branches below {LEAST:.0%} are not shown; --json has every node"
-        console.print(Text(hidden, style="dim"))
+        yield from _tree(answer.tree, truth)
+        yield _styled(f"branches below {LEAST:.0%} are not shown; --json has every node", dim=True)
     rows = [
         ("status", answer.status),
         ("fused by", answer.fuser),
@@ -40,39 +46,46 @@ def show_diagnosis(
         ("models", str(answer.provenance.get("model_set", "given by the caller"))),
     ]
     for key, value in rows:
-        console.print(Text(f"{key:<9}", style="bold"), Text(value))
+        yield f"{_styled(f'{key:<9}', bold=True)} {value}"
     for notice in answer.notices:
-        console.print(Text("notice   ", style="bold yellow"), Text(notice.text))
+        yield f"{_styled('notice   ', bold=True, fg='yellow')} {notice.text}"
     if contributions is not None and not contributions:
-        console.print(Text("explain  ", style="bold"), Text("nothing: no image could be judged"))
+        yield f"{_styled('explain  ', bold=True)} nothing: no image could be judged"
     for one in contributions or ():
-        console.print(Text("\n".join(["", *one.lines()])), soft_wrap=True)
-    console.print(Text(f"\n{RESEARCH_USE}" if contributions else RESEARCH_USE, style="italic"))
+        yield from ("", *one.lines())
+    if contributions:
+        yield ""
+    yield _styled(RESEARCH_USE, italic=True)
 
 
-def _tree(found: TreeProbabilities, truth: str | None) -> Tree:
+def _tree(found: TreeProbabilities, truth: str | None) -> Iterator[str]:
     taxonomy = found.sums.partition.taxonomy
     path = set(taxonomy.path(truth)) if truth else set()
     answer = found.most_specific()
-    top = Tree(Text("diagnosis", style="bold"))
-    waiting = [(top, taxonomy.root)]
+    yield _styled("diagnosis", bold=True)
+    waiting = [("", "", taxonomy.root)]
     while waiting:
-        branch, node = waiting.pop()
+        before, beside, node = waiting.pop()
+        if node != taxonomy.root:
+            yield before + _line(found[node], taxonomy.label(node), node, answer, path)
         below = [c for c in taxonomy.children(node) if c in found and (found[c] >= LEAST or c in path)]
-        ranked = sorted(below, key=lambda c: -found[c])
-        lines = ((_line(found[c], taxonomy.label(c), c, answer, path), c) for c in ranked)
-        waiting += [(branch.add(line), c) for line, c in lines]
-    return top
+        below.sort(key=lambda c: found[c])  # the likeliest is taken from the end
+        for k, child in enumerate(below):
+            bend, under = ("└── ", "    ") if not k else ("├── ", "│   ")
+            waiting.append((beside + bend, beside + under, child))
 
 
-def _line(p: float, label: str, node: str, answer: str, path: set[str]) -> Text:
+def _line(p: float, label: str, node: str, answer: str, path: set[str]) -> str:
     filled = round(p * BAR)
-    text = Text()
-    text.append("█" * filled, style="cyan").append("░" * (BAR - filled), style="dim")
-    text.append(f" {p:6.1%} ", style="bold" if node == answer else "")
-    text.append(label, style="bold" if node == answer else "")
+    bold = node == answer
+    text = _styled("█" * filled, fg="cyan") + _styled("░" * (BAR - filled), dim=True)
+    text += _styled(f" {p:6.1%} ", bold=bold) + _styled(label, bold=bold)
     if node == answer:
-        text.append("  ◀ most specific at 50 %", style="cyan")
+        text += _styled("  ◀ most specific at 50 %", fg="cyan")
     if node in path:
-        text.append("  ✔ truth", style="green")
+        text += _styled("  ✔ truth", fg="green")
     return text
+
+
+def _styled(text: str, **style: Any) -> str:
+    return typer.style(text, **style) if text and any(style.values()) else text

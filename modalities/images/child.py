@@ -107,7 +107,7 @@ def _start(module: str) -> subprocess.Popen[bytes]:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - our interpreter, our program, our module
         [sys.executable, "-P", "-c", _PROGRAM, module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def serve(answer: Callable[[BinaryIO, dict[str, Any], bytes], None]) -> None:
-    """Hand every request to `answer`, which writes one frame to the stream it is given, until the input ends."""
+    """Hand every request to `answer`, which writes one frame to the stream, until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who then closes the pipe
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     replies = _take_stdout()
