@@ -114,7 +114,7 @@ def check_engines(
     statistics = {
         (name, key): statistic
         for name, values in answers.values.items()
-        for key, statistic in part.statistics(_by_lesion(values, answers.owner, kept)).items()
+        for key, statistic in part.statistics(by_lesion(values, answers.owner, kept)).items()
     }
     sampled = sample(statistics, groups, resamples=resamples, seed=seed)
     source = answers.values[against]
@@ -138,7 +138,7 @@ def check_engines(
     return found
 
 
-def _by_lesion(values: FloatArray, owner: Sequence[int], kept: Sequence[int]) -> FloatArray:
+def by_lesion(values: FloatArray, owner: Sequence[int], kept: Sequence[int]) -> FloatArray:
     """The mean over each lesion's images: lesions x classes."""
     place = {k: row for row, k in enumerate(kept)}
     rows = np.array([place[k] for k in owner], np.int64)

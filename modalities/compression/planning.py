@@ -53,11 +53,11 @@ def planned_sparsity(net: nn.Module, config: CompressionConfig) -> float:
 
 
 def sparsity_for(target_ratio: float, bits: int, weights: int, rest_bytes: int) -> float:
-    """The smallest sparsity at which `weights` weights and `rest_bytes` other bytes reach the ratio.
+    """The smallest sparsity, of a half and more, at which `weights` weights and `rest_bytes` other bytes
+    reach the ratio; 0 where even dense weights reach it.
 
     A weight costs the entropy of being zero or not, and `.88 bits` where it is not: what a Huffman code of
-    2 ** bits values that k-means placed takes. Where even dense weights reach the ratio, 0. Raises
-    `ValueError` where the other bytes alone are too many.
+    2 ** bits values that k-means placed takes. Raises `ValueError` where the other bytes alone are too many.
     """
     full = 4 * weights + rest_bytes
     allowed = MARGIN * 8 * (full / target_ratio - rest_bytes)

@@ -29,11 +29,18 @@ GATE_SAMPLE = 2000
 """At most this many images of each part are described for the gate."""
 
 
-def make_bundle(run: Run, folder: Path, about: Mapping[str, Any], texts: Mapping[str, bytes]) -> Bundle:
+def make_bundle(
+    run: Run,
+    folder: Path,
+    about: Mapping[str, Any],
+    texts: Mapping[str, bytes],
+    temperature: float | None = None,
+) -> Bundle:
     """Exports the final net, calibrates it on out-of-fold logits and writes the bundle.
 
-    `about` enters the manifest (name, licence ...), `texts` are files such as the model card. Raises
-    `TrainingError` where a target of the run is not finished.
+    `about` enters the manifest (name, licence ...), `texts` are files such as the model card. A `temperature`
+    that is given stands in place of the calibration, which needs the nets of all folds. Raises
+    `TrainingError` where a target of the run that is needed is not finished.
     """
     net = run.finished(FINAL)
     if net is None:
@@ -53,7 +60,7 @@ def make_bundle(run: Run, folder: Path, about: Mapping[str, Any], texts: Mapping
         "classes": list(run.partition.ids),
         "prior": data["prior"],
         "preprocessing": preprocessing.to_dict(),
-        "temperature": temperature_of(run),
+        "temperature": temperature_of(run) if temperature is None else temperature,
         "gate": _gate(run).to_dict(),
         "shared_parameters": shared,
         "training": {

@@ -309,6 +309,11 @@ def open_run(folder: Path, taxonomy: Taxonomy, images: Sequence[LabelledImage]) 
     return Run(folder, config, Partition.from_dict(taxonomy, raw["partition"]), read_split(folder), chosen)
 
 
+def taxonomy_of(folder: Path) -> str:
+    """Name of the tree of the run that a folder holds. Raises `TrainingError` where it holds no run."""
+    return str(_read_json(folder / "run.json")["taxonomy"]["name"])
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         raw: dict[str, Any] = json.loads(path.read_text("utf-8"))
