@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dxtree.cli.clinic import (
+    DicomOption,
+    DicomSrOption,
+    FhirOption,
+    FrameOption,
+    RefuseOption,
+    Reports,
+    SubjectOption,
+    dicom_case,
+)
 from dxtree.cli.options import (
     JsonOption,
     ModelsOption,
@@ -19,7 +29,7 @@ from dxtree.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from core.case import Case
+    from core.case import Case, PatientMetadata
 
 ExplainOption = Annotated[
     list[str] | None,
@@ -50,6 +60,9 @@ def diagnose(
     image: Annotated[
         list[str] | None, typer.Option(help="MODALITY=FILE, such as dermoscopy=lesion.jpg. Repeatable.")
     ] = None,
+    dicom: DicomOption = None,
+    frame: FrameOption = None,
+    refuse: RefuseOption = None,
     age: Annotated[str | None, typer.Option(help="Age in years. Leave out what is not known.")] = None,
     sex: Annotated[str | None, typer.Option(help="female or male.")] = None,
     site: Annotated[str | None, typer.Option(help="Where the lesion is, such as back or head_neck.")] = None,
@@ -71,6 +84,9 @@ def diagnose(
     utilities: UtilitiesOption = None,
     audit: AuditOption = None,
     audit_key: AuditKeyOption = None,
+    dicom_sr: DicomSrOption = None,
+    fhir: FhirOption = None,
+    fhir_subject: SubjectOption = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of --json, and stop.")
     ] = False,
@@ -88,7 +104,13 @@ def diagnose(
     from dxtree.cli.decide import decided, read_utilities
     from plugins.assembly import assemble
 
-    asked = read_case(case) if case is not None else case_of(image or [], age, sex, site)
+    reports = Reports(dicom_sr, fhir, fhir_subject)
+    if dicom or frame or refuse or dicom_sr:
+        reports = _from_dicom(reports, dicom, image or case, frame, refuse, patient_of(age, sex, site))
+    if reports.source is not None:
+        asked = reports.source.case
+    else:
+        asked = read_case(case) if case is not None else case_of(image or [], age, sex, site)
     shares = shares_of(prevalence or [])
     worth = None if utilities is None else read_utilities(utilities)
     registry = registry_of(plugin)
@@ -102,9 +124,10 @@ def diagnose(
         check_node(node, pipeline.sums)
     if worth is not None:
         worth.state_of_classes(pipeline.sums)
-    answer = pipeline.diagnose(asked, strict=strict)
+    answer = reports.noted(pipeline.diagnose(asked, strict=strict))
     if trail is not None:
         trail.record(asked, answer)
+    reports.write(answer, asked.patient)
     decision = None if worth is None else decided(answer, worth)
     explained = [pipeline.contributions(asked, answer, node) for node in nodes if answer.evidence]
     if json:
@@ -118,6 +141,27 @@ def diagnose(
         show_diagnosis(answer, contributions=explained if nodes else None)
         if worth is not None:
             typer.echo(str(decision or "no decision: the answer abstained"))
+
+
+def _from_dicom(
+    reports: Reports,
+    files: list[str] | None,
+    others: object,
+    frame: str | None,
+    refuse: list[str] | None,
+    patient: PatientMetadata,
+) -> Reports:
+    """The reports with the case of the DICOM files. Raises `CaseError` where options do not go together."""
+    from dataclasses import replace
+
+    from core.errors import CaseError
+
+    if not files:
+        raise CaseError("--frame, --refuse and --dicom-sr go with --dicom")
+    if others:
+        raise CaseError("give either --dicom, or --image, or --case")
+    identity = reports.structured is not None
+    return replace(reports, source=dicom_case(files, frame, refuse, patient, identity=identity))
 
 
 def shares_of(prevalence: list[str]) -> dict[str, float]:
@@ -140,8 +184,8 @@ def shares_of(prevalence: list[str]) -> dict[str, float]:
 
 def case_of(images: list[str], age: str | None, sex: str | None, site: str | None) -> Case:
     """A case from the options' texts. Raises `CaseError` or `MetadataError`."""
-    from core.case import Case, ImageInput, PatientMetadata
-    from core.errors import CaseError, MetadataError
+    from core.case import Case, ImageInput
+    from core.errors import CaseError
 
     given = []
     for text in images:
@@ -150,14 +194,22 @@ def case_of(images: list[str], age: str | None, sex: str | None, site: str | Non
             raise CaseError("an image is given as MODALITY=FILE, such as dermoscopy=lesion.jpg")
         given.append(ImageInput(modality=modality, path=Path(path)))
     if not given:
-        raise CaseError("give at least one --image MODALITY=FILE, or a --case")
+        raise CaseError("give at least one --image MODALITY=FILE, a --dicom FILE, or a --case")
+    return Case(images=tuple(given), patient=patient_of(age, sex, site))
+
+
+def patient_of(age: str | None, sex: str | None, site: str | None) -> PatientMetadata:
+    """What the options say of the patient. Raises `MetadataError`."""
+    from core.case import PatientMetadata
+    from core.errors import MetadataError
+
     known: dict[str, Any] = {"sex": sex, "site": site}
     if age is not None:
         try:
             known["age_years"] = None if age == "unknown" else float(age)
         except ValueError:
             raise MetadataError("age must be a number from 0 to 120 in years, or be left out") from None
-    return Case(images=tuple(given), patient=PatientMetadata(**known))
+    return PatientMetadata(**known)
 
 
 def read_case(path: Path) -> Case:
