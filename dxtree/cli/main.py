@@ -1,7 +1,8 @@
 """The command line: what commands are there, and how does a fault end?
 
 Exit codes: 0 done; 1 a fault of dxtree; 2 the input or an option is at fault; 3 a model, bundle or plugin
-cannot be used; 4 a training run cannot go on; 5 the loss is not finite; 6 the run is locked; 130 interrupted.
+cannot be used; 4 a training run cannot go on; 5 the loss is not finite; 6 the run is locked; 130 and 143
+interrupted.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dxtree.cli import (
     binary,
     demo,
     diagnose,
+    diagnose_many,
     doctor,
     evaluate,
     evidence,
@@ -34,7 +36,7 @@ from dxtree.cli import (
     train,
 )
 
-INTERRUPTED = 130
+INTERRUPTED = (130, 143)
 
 app = typer.Typer(
     name="dxtree",
@@ -47,6 +49,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("diagnose")(diagnose.diagnose)
+app.command("diagnose-many")(diagnose_many.diagnose_many)
 app.command("partition")(partition.partition)
 app.command("synthesize")(synthesize.synthesize)
 app.command("survey")(survey.survey)
@@ -73,7 +76,7 @@ def run() -> None:
     try:
         app()
     except SystemExit as ended:
-        if ended.code == INTERRUPTED:  # typer has turned Ctrl-C into its exit code by now
+        if ended.code in INTERRUPTED:  # typer has turned Ctrl-C into its exit code by now
             print("interrupted; what was saved is whole, the same command resumes", file=sys.stderr)  # noqa: T201
         raise
     except BrokenPipeError:
