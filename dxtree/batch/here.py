@@ -28,8 +28,8 @@ def fill_here(
 ) -> None:
     """Diagnoses the blocks and writes their shards.
 
-    Raises `Interrupted` once the row at hand is finished and what was done of its shard is kept, `InputError`
-    where the file of cases was changed meanwhile, and what `lines_of` and `Shards.write` raise.
+    Raises `Interrupted` once the row at hand is finished and the rows before it are kept, `InputError` where
+    the file of cases was changed meanwhile, and what `lines_of` and `Shards.write` raise.
     """
     many = partial(diagnose_many, pipeline=pipeline, window=window, strict=strict)
     with stop.gently():
@@ -37,14 +37,13 @@ def fill_here(
             lines = shards.begun(block)
             stream = lines_of(cases.reader, block, many, skip=len(lines))
             for line in stream:
-                # A service manager may signal the image decoder too, whose end then looks like the image's
-                # fault; such a row is left to the next run.
-                if stop.number is None or not is_fault(line):
-                    lines.append(line)
-                    progress.advance(1, int(is_fault(line)))
                 if stop.number is not None:
+                    # Not kept: a service manager may signal the image decoder as well, whose end then looks
+                    # like the image's fault.
                     stream.close()
                     break
+                lines.append(line)
+                progress.advance(1, int(is_fault(line)))
             cases.check_unchanged()
             if len(lines) == block.rows:
                 shards.write(block, lines)

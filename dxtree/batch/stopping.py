@@ -1,4 +1,4 @@
-"""What happens on Ctrl-C or SIGTERM? The row at hand is finished where one asks for that, else nothing is."""
+"""What happens on Ctrl-C or SIGTERM? Rows that are finished are kept where one asks for that, else shards."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from core.errors import ContractError, InputError, OutOfSpace, RunLocked
 from core.locking import held
 from dxtree.batch import Batch, Interrupted, Stop
 from dxtree.batch.lines import is_fault
-from tests.dxtree.batch.conftest import RECIPE, Told, batch, command, content, invoke, write_csv
+from tests.dxtree.batch.conftest import RECIPE, Told, batch, command, content, invoke, lines, write_csv
 
 RESUMED = "what was saved is whole, the same command resumes"
 
@@ -117,9 +117,7 @@ def test_what_was_finished_before_a_signal_is_kept_and_not_done_again(
     assert content(tmp_path / "out") == content(whole)
 
 
-def test_a_fault_at_the_moment_of_a_signal_is_left_to_the_next_run(
-    folder: Path, whole: Path, tmp_path: Path
-) -> None:
+def test_a_row_told_after_a_signal_is_left_to_the_next_run(folder: Path, whole: Path, tmp_path: Path) -> None:
     """A manager that signals the image decoder too makes it look as if the image were damaged."""
 
     class Signalled(Stop):
@@ -128,7 +126,7 @@ def test_a_fault_at_the_moment_of_a_signal_is_left_to_the_next_run(
         @property  # type: ignore[override]
         def number(self) -> int | None:
             self.asked += 1
-            return signal.SIGTERM if self.asked > 2 * 8 else None  # while row 9 is told, which has a fault
+            return signal.SIGTERM if self.asked > 8 else None  # asked before each row is kept
 
         @number.setter
         def number(self, _: int | None) -> None: ...
@@ -139,8 +137,9 @@ def test_a_fault_at_the_moment_of_a_signal_is_left_to_the_next_run(
     (begun,) = (tmp_path / "out" / "shards").glob("*.begun")
     kept = begun.read_bytes().splitlines(keepends=True)
     assert len(kept) == 8
-    assert is_fault(kept[7])  # row 8 had one before the signal
+    assert is_fault(kept[7])  # it had one before the signal
     assert run.run().done == 32
+    assert len(lines(tmp_path / "out")) == 40
 
 
 def test_an_option_model_or_case_that_differs_is_refused_by_name_and_nothing_is_touched(
@@ -202,9 +201,9 @@ def test_a_shard_with_other_rows_is_named_and_made_anew_once_it_is_removed(
 ) -> None:
     shutil.copytree(whole, tmp_path / "out")
     shard = tmp_path / "out" / "shards" / "00002.jsonl"
-    lines = shard.read_bytes().splitlines(keepends=True)
+    told = shard.read_bytes().splitlines(keepends=True)
     run = batch(folder / "cases.csv", tmp_path / "out", shard_rows=7)
-    for damaged in (lines[:-1], [*lines, lines[-1]], lines[::-1], [*lines[:-1], lines[-1][:-5]]):
+    for damaged in (told[:-1], [*told, told[-1]], told[::-1], [*told[:-1], told[-1][:-5]]):
         shard.write_bytes(b"".join(damaged))
         with pytest.raises(ContractError, match=r"shard 00002 .* remove the files 00002\.\*"):
             run.run()
