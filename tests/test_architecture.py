@@ -15,8 +15,8 @@ PACKAGES = ("core", "plugins", "modalities", "fusion", "dxtree")
 SOURCES = sorted(p for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
 DOORS = (
     "core", "plugins", "modalities.compression", "modalities.encoders", "modalities.engines",
-    "modalities.images", "dxtree.batch", "dxtree.binary", "dxtree.cohorts", "dxtree.evaluation",
-    "dxtree.figures", "dxtree.splitting",
+    "modalities.images", "modalities.phone", "dxtree.audit", "dxtree.batch", "dxtree.binary", "dxtree.cohorts",
+    "dxtree.drift", "dxtree.evaluation", "dxtree.figures", "dxtree.splitting",
 )  # fmt: skip
 HEAVY = ("torch", "torchvision", "sklearn", "xgboost", "onnxruntime", "scipy")
 

@@ -24,6 +24,7 @@ from dxtree.cli import (
     evidence,
     experiment,
     export,
+    export_phone,
     fit_fusion,
     fit_head,
     models,
@@ -64,6 +65,7 @@ app.command("benchmark")(benchmark.benchmark)
 app.command("experiment")(experiment.experiment)
 app.command("reproduce")(reproduce.reproduce)
 app.command("export")(export.export)
+app.command("export-phone")(export_phone.export_phone)
 app.command("binary")(binary.binary)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(audit.app, name="audit")

@@ -69,6 +69,11 @@ class TorchEngine:
                 f"torch.compile does not work here ({type(error).__name__}); use another one, such as torch"
             ) from error
 
+    @property
+    def net(self) -> Any:
+        """The torch module itself, in evaluation mode."""
+        return self._net
+
     def __call__(self, images: FloatArray) -> FloatArray:
         """float32 N x 3 x H x W to logits N x classes."""
         from modalities.cnn.torch_net import logits
