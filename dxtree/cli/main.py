@@ -20,6 +20,7 @@ from dxtree.cli import (
     diagnose,
     diagnose_many,
     doctor,
+    drift,
     evaluate,
     evidence,
     experiment,
@@ -69,6 +70,7 @@ app.command("export-phone")(export_phone.export_phone)
 app.command("binary")(binary.binary)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(audit.app, name="audit")
+app.command("drift")(drift.drift)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 

@@ -108,8 +108,6 @@ def test_a_prediction_set_is_recorded_with_its_coverage_and_members(
     found = PredictionSet(
         "classes", 0.9, "lac", per_class=False, members=(member,), cover="Malignant", taxonomy=tree
     )
-        "classes", 0.9, "lac", per_class=False, members=(member,), cover="Malignant", taxonomy=tree
-    )
     AuditTrail(tmp_path / "a").record(case, diagnosis, prediction_set=found)
     kept = next(records(tmp_path / "a"))["prediction_set"]
     assert (kept["coverage"], kept["members"], kept["cover"]) == (0.9, ["Malignant"], "Malignant")
