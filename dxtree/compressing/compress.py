@@ -16,6 +16,8 @@ from dxtree.exporting.checking import answer
 from dxtree.exporting.truth import judge
 from modalities.cnn.belonging import read_temperature
 from modalities.cnn.preprocess import Preprocessing
+from modalities.compression.planning import planned_sparsity
+from modalities.compression.retraining import without_auxiliary
 from modalities.compression.settings import CompressionConfig
 from modalities.engines import Engine, threads_for
 from modalities.engines.graphs import source_graph
@@ -67,6 +69,10 @@ def compress(
     validation lesion is trained on or calibrates. Raises what `make`, `choose` and `answer` raise.
     """
     chosen = material.chosen(CALIBRATION, images)
+    # What cannot be reached is said before the first net learns.
+    slim = without_auxiliary(material.dense())
+    for config, _ in asked:
+        planned_sparsity(slim, config)
     progress("reading training images", 0, 1)
     data, bad = material.run.training_set(FINAL)
     progress("reading training images", 1, 1)

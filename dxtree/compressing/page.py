@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 _RULE = (
-    "Knee: the last ratio up to which every 95 % interval of the change of balanced accuracy lies above a "
+    "the last ratio up to which every 95 % interval of the change of balanced accuracy lies above a "
     "loss of one point."
 )
 
@@ -46,7 +46,7 @@ def page(told: dict[str, Any]) -> str:
     lines += [*reasons, ""] if reasons else []
     if len(told["compressed"]) > 1:
         found = "none" if told["knee"] is None else f"{told['knee']:g}"
-        lines += [f"**Knee: {found}.** {_RULE}", ""]
+        lines += [f"**Knee: {found}**, {_RULE}", ""]
     for made in told["compressed"]:
         lines += _made(made)
     lines += [told["notice"], ""]

@@ -234,6 +234,8 @@ class _Run:
         state = {k: v.cpu().contiguous() for k, v in self.net.state_dict().items()}
         write_whole(self.folder / PRUNED, save(state))
         self.codebooks = Codebooks.of(self.weights, self.config.bits)
+        for weight in self.weights.values():
+            weight.grad = None  # of the step before, which the new optimizer would not clear
         self.optimizer = self._optimizer()
 
     def _optimizer(self) -> torch.optim.Optimizer:
