@@ -21,6 +21,9 @@ TOLERANCE = 1e-6
 _MOST_MEMBERS = 2**22
 """Entries of the two-stage matrix above which running sums are taken: a chain would need their square."""
 
+_BLOCK = 256
+"""Cases summed at a time, so that the sums over runs are still in the processor's cache for the product."""
+
 
 @dataclass(frozen=True)
 class TreeSums:
@@ -93,7 +96,10 @@ class TreeSums:
         return node in self._columns
 
     def inner(self, values: npt.NDArray[np.floating]) -> FloatArray:
-        """Sums of the inner nodes: cases x classes to cases x inner nodes, in float64.
+        """Sums of the inner nodes: cases x classes to cases x inner nodes in preorder, in float64.
+
+        Meant for cohorts too: it takes about as long as copying `values` twice. `of` gives named nodes,
+        training classes among them.
 
         Raises `ContractError` for another number of columns than there are classes.
         """
@@ -107,8 +113,11 @@ class TreeSums:
             np.cumsum(values, axis=1, out=running[:, 1:])
             return running[:, last] - running[:, first]
         cuts, member = self._two_stage
-        runs = np.add.reduceat(values, cuts, axis=1, dtype=np.float64)
-        return np.asarray(runs @ member, np.float64)
+        found = np.empty((len(values), member.shape[1]))
+        for k in range(0, len(values), _BLOCK):
+            runs = np.add.reduceat(values[k : k + _BLOCK], cuts, axis=1, dtype=np.float64)
+            np.matmul(runs, member, out=found[k : k + _BLOCK])
+        return found
 
     def column(self, node: str) -> int:
         """Where a node stands in `[values, inner(values)]` side by side.

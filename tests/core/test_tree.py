@@ -16,7 +16,7 @@ from core.errors import (
     TaxonomyError,
     UnknownNode,
 )
-from core.partition import partition_tree
+from core.partition import Partition, partition_tree
 from core.probabilities import LeafProbabilities, TreeProbabilities
 from core.taxonomy import Taxonomy
 from core.tree import TreeSums
@@ -249,3 +249,18 @@ def test_a_sum_that_does_not_match_its_children_is_incoherent_and_the_node_named
     monkeypatch.setattr(TreeSums, "inner", lambda self, values: honest(self, values) - shift)
     with pytest.raises(IncoherentOutput, match=r"children of '(root|bad)' do not sum to it"):
         sums.check(np.array([[0.1, 0.2, 0.3, 0.4]]))
+
+
+@pytest.mark.parametrize("cases", [0, 1, 255, 256, 257, 600])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_cohort_is_summed_as_its_cases_are_wherever_a_block_ends(
+    small: Partition, cases: int, kind: type
+) -> None:
+    sums = TreeSums(small)
+    values = np.random.default_rng(cases).random((cases, len(small.classes))).astype(kind)
+    found = sums.inner(values)
+    assert (found.dtype, found.shape) == (np.float64, (cases, 2))
+    for k in (0, 254, 255, 256, 599):
+        if k < cases:
+            np.testing.assert_allclose(found[k], sums.inner(values[k : k + 1])[0], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(found[:, 0], values.sum(axis=1, dtype=np.float64), rtol=0, atol=1e-14)
