@@ -83,6 +83,7 @@ def structured_report(
         device_serial_number="none",
         series_description=RESTRICTION,
     )
+    written.SpecificCharacterSet = "ISO_IR 192"  # UTF-8: a name or a node's label may need any letter
     if at is not None:
         written.ContentDate, written.ContentTime = DA(at.date()), TM(at.time())
     _name_scheme(written)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.case import FIELDS, Case, ImageInput, PatientMetadata, body_sites
 from core.diagnosis import Notice
 from core.errors import CaseError, InputError, MetadataError
-from modalities.dicom.reader import LIMITS, DicomFile, DicomReader, Frame
+from modalities.dicom.reader import DicomFile, DicomReader, Frame
 from modalities.dicom.remarks import REMARKS
 from modalities.dicom.sop_classes import SOP_CLASSES
 from modalities.images.decoder import Root, Source
-from modalities.images.limits import Limits
 
 Refusal = Literal["burned_in", "identified"]
 REFUSALS = ("burned_in", "identified")
@@ -42,7 +42,7 @@ def case_from_dicom(
     identity: bool = False,
     patient: PatientMetadata | None = None,
     root: Root | None = None,
-    limits: Limits = LIMITS,
+    reader: DicomReader | None = None,
 ) -> DicomCase:
     """One lesion's images and metadata from DICOM files (PS3.10), each parsed in a process that may die.
 
@@ -50,8 +50,9 @@ def case_from_dicom(
     tells the modality, as `SOP_CLASSES` says; a secondary capture needs one. `frame`: which frame of
     multi-frame files, from 1, or "all" as images of their own. `refuse`: what is an error and no notice,
     "burned_in" (text in the pixels) or "identified" (nothing says that the identity was removed). `patient`:
-    fields that are known otherwise and stand before those of the files. `identity`: keep what a structured
-    report has to repeat of the source.
+    fields that are known otherwise and stand before those of the files. `reader`: one to go on with, whose
+    worker runs already; default one of its own. `identity`: keep what a structured report has to repeat of
+    the source.
 
     Raises what `DicomReader.read` raises, `CaseError` (no file, files of two patients, no modality, or
     something to refuse), `MetadataError` (two sexes, two sites that do not hold each other, ages more than a
@@ -62,8 +63,9 @@ def case_from_dicom(
     if not set(refuse) <= set(REFUSALS):
         raise InputError(f"refuse takes {' and '.join(REFUSALS)}")
     named = [(None, f) if not isinstance(f, tuple) else f for f in files]
-    with DicomReader(limits) as reader:
-        read = [(name, reader.read(f, frame=frame, identity=identity, root=root)) for name, f in named]
+    with ExitStack() as stack:
+        own = reader or stack.enter_context(DicomReader())
+        read = [(name, own.read(f, frame=frame, identity=identity, root=root)) for name, f in named]
     if len({file.token for _, file in read if file.token}) > 1:
         raise CaseError("the DICOM files are of more than one patient; give those of one lesion")
     remarks = {remark for _, file in read for remark in file.remarks}

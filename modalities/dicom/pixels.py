@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydicom.encaps import get_frame
 from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
 from pydicom.pixels.utils import pixel_array
 
 from core.errors import CorruptImage, UnsupportedPixels
+from modalities.images.header import check_jpeg
+from modalities.images.limits import Limits
 
 Array = npt.NDArray[Any]
 ByteImage = npt.NDArray[np.uint8]
@@ -25,8 +28,15 @@ GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 PALETTE = "PALETTE COLOR"
 
+_JPEG = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81))
+"""JPEG and JPEG-LS, whose markers are found alike."""
+_JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91))
+_END_OF_CODESTREAM = b"\xff\xd9"
+_PADDING = 32
+"""Bytes that may stand behind it, its own two included."""
 
-def frame_pixels(dataset: Any, frame: int) -> ByteImage:
+
+def frame_pixels(dataset: Any, frame: int, limits: Limits) -> ByteImage:
     """Frame number `frame`, from 1, as uint8, height x width x 3.
 
     Raises `UnsupportedPixels` for another photometric interpretation, bit depth or signed colour,
@@ -39,6 +49,7 @@ def frame_pixels(dataset: Any, frame: int) -> ByteImage:
         )
     if not 8 <= stored <= 16:
         raise UnsupportedPixels("file has fewer than 8 or more than 16 bits a sample; store it with 8 or 16")
+    _check_end(dataset, frame, limits)
     array = pixel_array(dataset, index=frame - 1)
     wanted = (int(dataset.Rows), int(dataset.Columns), *((3,) if kind in COLOUR else ()))
     if array.shape != wanted:
@@ -53,6 +64,19 @@ def frame_pixels(dataset: Any, frame: int) -> ByteImage:
         array = apply_color_lut(array, dataset)
         stored = 8 * array.dtype.itemsize
     return (array >> (stored - 8)).astype(np.uint8) if stored > 8 else array.astype(np.uint8)
+
+
+def _check_end(dataset: Any, frame: int, limits: Limits) -> None:
+    """Raises `CorruptImage` for a codestream that stops before its end: decoders fill the rest with grey."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax not in _JPEG | _JPEG_2000:
+        return
+    count = int(dataset.get("NumberOfFrames") or 1)
+    stream = get_frame(dataset.PixelData, frame - 1, number_of_frames=count)
+    if syntax in _JPEG:
+        check_jpeg(stream, limits)
+    elif _END_OF_CODESTREAM not in stream[-_PADDING:]:
+        raise CorruptImage("file holds a JPEG 2000 picture that stops before its end; send the whole file")
 
 
 def _shown(array: Array, dataset: Any, frame: int) -> Array:

@@ -28,7 +28,9 @@ def site_of(value: str, scheme: str) -> str | None:
     """
     from pydicom.sr.coding import Code
 
-    return _table().get(Code(value, _RETIRED.get(scheme, scheme), ""))
+    given = Code(value, _RETIRED.get(scheme, scheme), "")
+    # One after the other: two codes of different schemes can be equal, but their hashes differ.
+    return next((site for code, site in _table() if code == given), None)
 
 
 def exact_code(site: str) -> tuple[str, str] | None:
@@ -46,7 +48,7 @@ def rows() -> tuple[dict[str, str], ...]:
 
 
 @cache
-def _table() -> dict[Code, str]:
+def _table() -> tuple[tuple[Code, str], ...]:
     from pydicom.sr.coding import Code
 
-    return {Code(row["code"], row["scheme"], ""): row["site"] for row in rows()}
+    return tuple((Code(row["code"], row["scheme"], ""), row["site"]) for row in rows())

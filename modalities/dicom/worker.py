@@ -87,7 +87,7 @@ def _read(data: bytes, limits: Limits, header: dict[str, Any]) -> tuple[dict[str
     frames, remarks = _frames(dataset, header["frame"], limits.max_pixels), _remarks(dataset)
     pictures = []
     for number in frames:
-        picture = Image.fromarray(frame_pixels(dataset, number))
+        picture = Image.fromarray(frame_pixels(dataset, number, limits))
         while picture.width * picture.height > MOST_PIXELS:
             picture = picture.reduce(2)
             remarks.append("reduced")

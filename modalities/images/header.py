@@ -55,7 +55,7 @@ def check_bytes(data: bytes, limits: Limits) -> str:
         raise ImageTooLarge(f"image has {len(data)} bytes; at most {limits.max_bytes} are read")
     name = _sniff(data)
     if name == "JPEG":
-        _check_jpeg(data, limits)
+        check_jpeg(data, limits)
     elif name == "PNG":
         _check_png(data)
     elif name == "WEBP":
@@ -101,8 +101,8 @@ def _sniff(data: bytes) -> str:
     raise UnsupportedFormat(f"image is in none of the formats {', '.join(FORMATS)}; save it as one of them")
 
 
-def _check_jpeg(data: bytes, limits: Limits) -> None:
-    """Walk from marker to marker as libjpeg does, counting scans."""
+def check_jpeg(data: bytes, limits: Limits) -> None:
+    """Walk from marker to marker as libjpeg does, counting scans; raises `CorruptImage`."""
     scans = position = 0
     for _ in range(_MAX_PARTS):
         found = _MARKER.search(data, position)
