@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -79,10 +80,16 @@ def of_trail(path: Path, *, since: str | None = None, until: str | None = None) 
 def of_predictions(path: Path, partition: Partition, pipeline: str) -> Sample:
     """What `dxtree evaluate --predictions` wrote for one pipeline: answers alone, nothing of the inputs.
 
-    Raises `CohortError` for another layout or other classes and `InputError` where the pipeline is not there.
+    Raises `CohortError` for another layout or other classes and `InputError` where the pipeline is not there
+    or the file cannot be read.
     """
     sums = TreeSums(partition)
-    rows = read_predictions(path, partition)
+    try:
+        rows = read_predictions(path, partition)
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(
+            f"{path.name} cannot be read as predictions ({type(error).__name__}); dxtree evaluate writes them"
+        ) from error
     values = [value for keys, value in rows if keys["pipeline"] == pipeline]
     if not values:
         names = sorted({keys["pipeline"] for keys, _ in rows})

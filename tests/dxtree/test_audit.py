@@ -264,6 +264,18 @@ def test_every_edit_removal_insertion_and_reordering_is_found_at_its_line(
     assert found.records == first
 
 
+def test_a_line_replaced_by_one_that_holds_by_itself_is_found_at_the_next(
+    tmp_path: Path, whole: list[bytes]
+) -> None:
+    content = json.loads(whole[4]) | {"status": "abstained"}
+    for name in ("index", "previous", "seal", "hash"):
+        content.pop(name)
+    forged, _ = linked(content, Link(4, json.loads(whole[3])["hash"]), b"k")
+    found = verify(trail_of(tmp_path, [*whole[:4], forged, *whole[5:]]))
+    assert found.fault is not None
+    assert found.fault.line == 6
+
+
 def test_lines_cut_off_the_end_are_found_by_the_head_alone(tmp_path: Path, whole: list[bytes]) -> None:
     head = json.loads(whole[-1])["hash"]
     path = trail_of(tmp_path, whole[:-2])
@@ -474,6 +486,20 @@ def test_a_trail_moved_away_by_another_program_begins_a_new_file(
     trail.record(case, diagnosis)
     trail.path.rename(tmp_path / "old")
     assert trail.record(case, diagnosis).index == 1
+    assert verify(tmp_path / "old").records == verify(trail.path).records == 1
+
+
+def test_a_writer_that_waited_while_the_trail_was_moved_away_writes_the_new_one(
+    tmp_path: Path, case: Case, diagnosis: Diagnosis
+) -> None:
+    trail = AuditTrail(tmp_path / "a")
+    trail.record(case, diagnosis)
+    waiting = threading.Thread(target=trail.record, args=(case, diagnosis))
+    with appending_module.locked(trail.path):
+        waiting.start()
+        time.sleep(0.3)
+        trail.path.rename(tmp_path / "old")
+    waiting.join()
     assert verify(tmp_path / "old").records == verify(trail.path).records == 1
 
 

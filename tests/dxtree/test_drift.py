@@ -287,6 +287,12 @@ def test_predictions_of_an_evaluation_are_a_reference_of_answers_alone(
     assert "the inputs are not compared" in found["notices"][0]
     with pytest.raises(InputError, match="did you mean 'logistic'"):
         of_predictions(path, pipeline.partition, "logistics")
+    for content in (b"", b"\xff\xfe", path.read_bytes().replace(b",logistic,", b",logistic,x")):
+        (tmp_path / "bad.csv").write_bytes(content)
+        with pytest.raises(InputError, match="cannot be read"):
+            of_predictions(tmp_path / "bad.csv", pipeline.partition, "logistic")
+    with pytest.raises(InputError, match="cannot be read"):
+        of_predictions(tmp_path / "absent.csv", pipeline.partition, "logistic")
 
 
 @pytest.mark.parametrize(
