@@ -55,8 +55,10 @@ class Made:
 
     @property
     def target(self) -> float | None:
-        """The ratio that was asked for; `None` where a sparsity was."""
-        return self.config.target_ratio if self.config.sparsity is None else None
+        """The ratio that was asked for; `None` where a sparsity was, and no ratio beside it."""
+        config = self.config
+        asked = config.sparsity is None or "target_ratio" in config.model_fields_set
+        return config.target_ratio if asked else None
 
     @property
     def reached(self) -> bool:
@@ -79,19 +81,20 @@ def make(
     packed = pack(net, size)
     sparsity = sparsity_of(prunable(net))
     full = len(in_float32(source_graph(material.bundle)))
+    ratio = full / len(packed.file)
     entry = {
         "config": config.model_dump(mode="json"),
         "sparsity": sparsity,
         "bits": config.bits,
         "bytes": len(packed.file),
         "float32_bytes": full,
-        "ratio": full / len(packed.file),
+        "ratio": ratio,
         "source": material.bundle.digest,
         "dense": sha256_of(material.bundle, source_file(material.bundle)),
         "temperature": "of the dense net; no out-of-fold answers of the compressed one exist to refit it",
     }
     bundle = _write(material.bundle, packed, entry, folder / BUNDLE)
-    return Made(config, folder, packed, bundle, sparsity, entry["ratio"], _pruned(material, folder, size))
+    return Made(config, folder, packed, bundle, sparsity, ratio, _pruned(material, folder, size))
 
 
 def _check_identity(bundle: Bundle, folder: Path) -> None:

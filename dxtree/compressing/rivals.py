@@ -62,7 +62,7 @@ def field(
         rivals += [Rival(m, None, None, reason=error.safe_message) for m in ("int8", "int8, zstd")]
     for one in made:
         name = name_of(one)
-        target = one.config.target_ratio if one.config.sparsity is None else None
+        target = one.target
         method = "pruned, float16, zstd"
         if one.pruned is None:
             why = "the run did not keep the net before its weights shared values"
