@@ -16,6 +16,7 @@ from dxtree.cli import (
     bench,
     benchmark,
     binary,
+    compress,
     demo,
     diagnose,
     diagnose_many,
@@ -67,6 +68,7 @@ app.command("experiment")(experiment.experiment)
 app.command("reproduce")(reproduce.reproduce)
 app.command("export")(export.export)
 app.command("export-phone")(export_phone.export_phone)
+app.command("compress")(compress.compress)
 app.command("binary")(binary.binary)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(audit.app, name="audit")
