@@ -63,7 +63,8 @@ def describe(square: ByteImage) -> FloatArray:
 def _spread(planes: Planes) -> Planes:
     """The largest less the smallest of a pixel's three values."""
     red, green, blue = planes
-    most, least = np.maximum(red, green), np.minimum(red, green)
+    most: Planes = np.maximum(red, green)
+    least = np.minimum(red, green)
     np.maximum(most, blue, out=most)
     most -= np.minimum(least, blue, out=least)
     return most
