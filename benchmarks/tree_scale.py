@@ -6,7 +6,7 @@ Sums: 100,000 cases x 757 training classes in float64 to the 82 inner nodes of a
 al. (839 readable nodes), over one copy of the matrix, interleaved. Scale: random trees of 2,000 to 2,000,000
 nodes with images at a third of them; seconds to build the tree and to partition it, and the slope of each
 against the number of nodes on logarithmic axes, which is 1 where the work is linear. Listed depth first,
-as files list trees, a node lies near its parent in memory; in no order each look-up in a large tree misses the
+as files list trees, a node is near its parent in memory; in no order each look-up in a large tree misses the
 cache.
 """
 
