@@ -16,8 +16,8 @@ SOURCES = sorted(p for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
 DOORS = (
     "core", "plugins", "modalities.compression", "modalities.dicom", "modalities.encoders",
     "modalities.engines", "modalities.images", "modalities.phone", "dxtree.audit", "dxtree.batch",
-    "dxtree.binary", "dxtree.cohorts", "dxtree.compressing", "dxtree.drift", "dxtree.evaluation",
-    "dxtree.exchange", "dxtree.figures", "dxtree.splitting",
+    "dxtree.binary", "dxtree.cohorts", "dxtree.compressing", "dxtree.dicomnet", "dxtree.drift",
+    "dxtree.evaluation", "dxtree.exchange", "dxtree.figures", "dxtree.splitting",
 )  # fmt: skip
 HEAVY = ("torch", "torchvision", "sklearn", "xgboost", "onnxruntime", "scipy")
 

@@ -20,6 +20,7 @@ from dxtree.cli import (
     demo,
     diagnose,
     diagnose_many,
+    dicom_receive,
     doctor,
     drift,
     evaluate,
@@ -53,6 +54,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("diagnose")(diagnose.diagnose)
 app.command("diagnose-many")(diagnose_many.diagnose_many)
+app.command("dicom-receive")(dicom_receive.dicom_receive)
 app.command("partition")(partition.partition)
 app.command("synthesize")(synthesize.synthesize)
 app.command("survey")(survey.survey)

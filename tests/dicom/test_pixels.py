@@ -45,7 +45,9 @@ def linear(x: float, centre: float, width: float) -> float:
     return ((x - (centre - 0.5)) / (width - 1) + 0.5) * 255
 
 
-@pytest.mark.parametrize(("centre", "width"), [(3000, 2000), (32768, 65536), (500.5, 1), (-10, 2.5)])
+@pytest.mark.parametrize(
+    ("centre", "width"), [(3000, 2000), (32768, 65536), (1000, 41), (500.5, 1), (-10, 2.5)]
+)
 def test_a_window_is_the_standards_linear_function(
     reader: DicomReader, make: Make, ramp: Grey, centre: float, width: float
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -262,3 +263,19 @@ def test_a_photograph_that_dcmtk_wrote_is_the_photograph(
     assert found.case.modalities() == (modality,)
     shown, decoded = pixels_of(found.case.images[0].data), np.asarray(Image.open(jpeg))
     assert np.abs(shown.astype(int) - decoded).mean() < 1
+
+
+def test_importing_loads_no_dicom_library_and_their_absence_names_the_extra() -> None:
+    code = (
+        "import sys, importlib.util as u\n"
+        "real, wanted = u.find_spec, ('pydicom', 'highdicom')\n"
+        "u.find_spec = lambda n, *a: None if n in wanted else real(n, *a)\n"
+        "import dxtree.exchange\n"
+        "from core.errors import MissingExtra\n"
+        "from modalities.dicom import case_from_dicom\n"
+        "try:\n    case_from_dicom(['a.dcm'])\n"
+        "except MissingExtra as error:\n"
+        "    print(error.safe_message, [w for w in wanted if w in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "reading DICOM needs the extra 'dicom': pip install 'dxtree[dicom]' []\n"
