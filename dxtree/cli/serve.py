@@ -12,7 +12,7 @@ from dxtree.cli.options import ModelsOption, PluginOption, models_of, registry_o
 if TYPE_CHECKING:
     from dxtree.service import ServiceSettings
 
-NEEDED = ("fastapi", "multipart", "prometheus_client", "uvicorn")
+NEEDED = ("fastapi", "jinja2", "multipart", "prometheus_client", "uvicorn")
 
 
 def serve(
@@ -34,6 +34,7 @@ def serve(
     ] = None,
     waiting: Annotated[int, typer.Option(help="Requests that may wait while every core is at work.")] = 32,
     body_megabytes: Annotated[int, typer.Option(help="Largest request, MiB.")] = 32,
+    page: Annotated[bool, typer.Option("--page/--no-page", help="Answer browsers too, at `/`.")] = True,
     fuser: Annotated[str | None, typer.Option(help="Default: the model set's own.")] = None,
     calibration: Annotated[str | None, typer.Option(help="Default: the model set's own; or none.")] = None,
     engine: Annotated[str, typer.Option(help="auto, or an engine of `dxtree bench`.")] = "auto",
@@ -62,6 +63,7 @@ def serve(
         behind_proxy=behind_proxy,
         hosts=tuple(name.lower() for name in host_name or ()),
         waiting=waiting,
+        page=page,
         body_bytes=body_megabytes * MIB,
     )
     registry = registry_of(plugin)

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from core.errors import AllModalitiesFailed, DxtreeError, InputError
 from dxtree.service import contract
-from dxtree.service.intake import read_request
+from dxtree.service.intake import Asked, read_request
 from dxtree.service.judging import Judge
 from dxtree.service.keys import KeyRing
 from dxtree.service.limits import Doorkeeper
@@ -62,15 +62,22 @@ def make_app(judge: Judge, settings: ServiceSettings) -> ASGIApp:
     async def diagnose(request: Request) -> Response:
         """Diagnoses one lesion. The same request gets the same answer, to the bit, whenever it is sent."""
         asked = await read_request(request, settings)
+        return JSONResponse(await judged(asked, request.scope["state"]["client"]))
+
+    async def judged(asked: Asked, client: str) -> dict[str, Any]:
         judge.check(asked)
-        async with room.place(request.scope["state"]["client"]):
+        async with room.place(client):
             answer = await room.run(lambda: judge.answer(asked))
         for image in asked.case.images:
             if image.modality in judge.pipeline.models:
                 meters.images.labels(image.modality).inc()
         meters.answers.labels(answer["status"]).inc()
-        return JSONResponse(answer)
+        return answer
 
+    if settings.page:
+        from dxtree.page import add_page  # it stands above this package
+
+        add_page(api, judge, settings, room, judged)
     return keeper
 
 

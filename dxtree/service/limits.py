@@ -27,8 +27,9 @@ CLIENT_LEFT = 499
 Answered = Callable[[str, int, float], None]
 """Is told route, status and seconds of every request."""
 LOCAL = ("localhost", "127.0.0.1", "[::1]", "testserver")
-OPEN = ("/healthz", "/readyz")
-"""Paths that need no key."""
+OPEN = ("/", "/healthz", "/readyz")
+OPEN_BELOW = "/static/"
+"""Paths that need no key. The page's form says how many models there are, and sends a key with every case."""
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -83,7 +84,8 @@ class Doorkeeper:
         return Problem(413, "RequestTooLarge", f"a request may have up to {limit} bytes; send fewer images")
 
     def _client(self, scope: Scope, headers: Headers) -> str:
-        if self.keys is not None and scope["path"] not in OPEN:
+        path = scope["path"]
+        if self.keys is not None and path not in OPEN and not path.startswith(OPEN_BELOW):
             scheme, _, key = headers.get("authorization", "").partition(" ")
             name = self.keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
             if name is None:

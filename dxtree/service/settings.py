@@ -28,6 +28,8 @@ class ServiceSettings(BaseModel):
     """PEM files of TLS, both or neither."""
     hosts: tuple[str, ...] = ()
     """Names under which clients reach the service beside localhost, as in the header `Host`."""
+    page: bool = True
+    """Answer browsers too: the page at `/`."""
 
     body_bytes: int = Field(default=32 * MIB, ge=1024)
     """Largest request."""
