@@ -2,5 +2,6 @@
 
 from dxtree.dicomnet.inbox import Inbox
 from dxtree.dicomnet.receiver import Bounds, Receiver
+from dxtree.dicomnet.web import DicomWeb
 
-__all__ = ["Bounds", "Inbox", "Receiver"]
+__all__ = ["Bounds", "DicomWeb", "Inbox", "Receiver"]
