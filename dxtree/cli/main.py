@@ -30,10 +30,12 @@ from dxtree.cli import (
     export_phone,
     fit_fusion,
     fit_head,
+    keys,
     models,
     partition,
     plugins,
     reproduce,
+    serve,
     split,
     survey,
     synthesize,
@@ -71,6 +73,8 @@ app.command("reproduce")(reproduce.reproduce)
 app.command("export")(export.export)
 app.command("export-phone")(export_phone.export_phone)
 app.command("compress")(compress.compress)
+app.command("serve")(serve.serve)
+app.add_typer(keys.app, name="keys")
 app.command("binary")(binary.binary)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(audit.app, name="audit")
