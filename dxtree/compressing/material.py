@@ -11,7 +11,7 @@ from torch import nn
 
 from core.cohort import LabelledImage
 from core.errors import CohortError, ContractError, TrainingError
-from core.manifest import Bundle
+from core.manifest import Bundle, read_bundle
 from core.split import TRAINING, Split
 from core.taxonomy import Taxonomy
 from dxtree.exporting.bundles import Source, open_source
@@ -95,28 +95,33 @@ def from_run(bundle: Bundle, folder: Path, taxonomy: Taxonomy, images: Sequence[
     Raises `TrainingError` where the folder holds no run or the images are not those of its cohorts, and
     `ContractError` where the bundle is of other classes or of another configuration.
     """
-    run = open_run(folder, taxonomy, images)
-    check_belongs(bundle, run.partition, run.config.modality, source_file(bundle))
-    made = bundle.require("training", dict)
-    seed = made.get("split_seed")
-    if _config(bundle) != _whole(run.config) or seed != run.split.seed:
-        raise ContractError(
-            f"{folder.name} is not the run that made this bundle: their configurations or splits differ"
-        )
-    return Material(bundle, replace(run, config=_whole(run.config)))
+    return _checked(bundle, open_run(folder, taxonomy, images))
 
 
 def bundled(run_folder: Path, taxonomy: Taxonomy, images: Sequence[LabelledImage], out: Path) -> Material:
-    """Of a run whose final net alone is trained: its bundle is made in `out`, uncalibrated.
+    """Of a run whose final net alone is trained: its bundle, uncalibrated, is made in `out` or read there.
 
-    Raises `TrainingError` as `from_run` does and where the net is not trained yet.
+    Raises as `from_run` does, and `TrainingError` where the net is not trained yet.
     """
     run = open_run(run_folder, taxonomy, images)
     if not run.is_finished(FINAL):
         raise TrainingError(f"the final net of {run_folder.name} is not trained yet")
-    about = {"name": f"{run.config.modality}-{run.config.architecture}", "licence": "not stated"}
-    bundle = make_bundle(run, out, about, {}, UNCALIBRATED)
-    return Material(bundle, replace(run, config=_whole(run.config)), calibrated=False)
+    if (out / MODALITY_MANIFEST).is_file():
+        bundle = read_bundle(out, MODALITY_MANIFEST)
+    else:
+        about = {"name": f"{run.config.modality}-{run.config.architecture}", "licence": "not stated"}
+        bundle = make_bundle(run, out, about, {}, UNCALIBRATED)
+    return replace(_checked(bundle, run), calibrated=False)
+
+
+def _checked(bundle: Bundle, run: Run) -> Material:
+    check_belongs(bundle, run.partition, run.config.modality, source_file(bundle))
+    seed = bundle.require("training", dict).get("split_seed")
+    if _config(bundle) != _whole(run.config) or seed != run.split.seed:
+        raise ContractError(
+            f"{run.folder.name} is not the run that made this bundle: their configurations or splits differ"
+        )
+    return Material(bundle, replace(run, config=_whole(run.config)))
 
 
 def _config(bundle: Bundle) -> TrainingConfig:

@@ -225,6 +225,9 @@ def test_a_run_whose_folds_are_not_trained_is_compressed_uncalibrated(
     assert "no folds" in report(tmp_path / "out")["temperature"]
     dense = read_bundle(tmp_path / "out" / "dense", "bundle.json")
     assert source_graph(dense) == source_graph(read_bundle(trained / "run" / "bundle", "bundle.json"))
+    written = (tmp_path / "out" / "dense" / "bundle.json").stat().st_mtime_ns
+    assert dxtree("compress", *given, *QUICK, "--target-ratio", "10")[0] == 0
+    assert (tmp_path / "out" / "dense" / "bundle.json").stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize(
