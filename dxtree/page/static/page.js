@@ -123,10 +123,15 @@
     for (const [id, value] of kept) if (byId(id)) byId(id).value = value;
     draw();
     document.querySelector(`[data-language="${link.lang}"]`).focus();
-    if (again) htmx.trigger(byId("case"), "submit");
+    if (!again) return;
+    htmx.process(byId("case")); // else it is only readied a moment later
+    htmx.trigger(byId("case"), "submit");
   }
 
-  document.addEventListener("DOMContentLoaded", () => { if (byId("files")) draw(); });
+  document.addEventListener("DOMContentLoaded", () => {
+    sessionStorage.clear(); // htmx has just put the address there
+    if (byId("files")) draw();
+  });
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-language]");
     if (link && byId("files") && (chosen.length || asked)) {

@@ -1,4 +1,4 @@
-"""What the page answers without a browser: escaped, guarded, complete in each language, and nothing guessed."""
+"""What the page answers without a browser: escaped, guarded, whole in each language, and nothing guessed."""
 
 from __future__ import annotations
 
@@ -155,7 +155,8 @@ def test_a_notice_and_a_label_are_escaped() -> None:
 
     taxonomy = Taxonomy.from_paths("drawn", [(HOSTILE,), ("b",)])
     answer = {
-        "status": "partial", "answer": HOSTILE, "tree": {"root": 1.0, HOSTILE: 0.8, "b": 0.2}, "used": [HOSTILE],
+        "status": "partial", "answer": HOSTILE, "tree": {"root": 1.0, HOSTILE: 0.8, "b": 0.2},
+        "used": [HOSTILE],
         "missing": [HOSTILE], "notices": [{"code": HOSTILE, "text": HOSTILE}],
     }  # fmt: skip
     text = (
