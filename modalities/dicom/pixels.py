@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.encaps import get_frame
 from pydicom.multival import MultiValue
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
 from pydicom.pixels.utils import pixel_array
+from pydicom.uid import UID
 
 from core.errors import CorruptImage, UnsupportedPixels
 from modalities.images.header import check_jpeg
@@ -39,8 +41,8 @@ _PADDING = 32
 def frame_pixels(dataset: Any, frame: int, limits: Limits) -> ByteImage:
     """Frame number `frame`, from 1, as uint8, height x width x 3.
 
-    Raises `UnsupportedPixels` for another photometric interpretation, bit depth or signed colour,
-    `CorruptImage` for pixels of another shape than the header says, and whatever pydicom raises.
+    Raises `UnsupportedPixels` for another photometric interpretation, bit depth or signed colour, or without
+    a decoder, `CorruptImage` for pixels of another shape than the header says, and whatever pydicom raises.
     """
     kind, stored = str(dataset.PhotometricInterpretation), int(dataset.BitsStored)
     if kind not in (*GREY, *COLOUR, PALETTE):
@@ -49,6 +51,11 @@ def frame_pixels(dataset: Any, frame: int, limits: Limits) -> ByteImage:
         )
     if not 8 <= stored <= 16:
         raise UnsupportedPixels("file has fewer than 8 or more than 16 bits a sample; store it with 8 or 16")
+    if not _decodable(dataset.file_meta.TransferSyntaxUID):
+        raise UnsupportedPixels(
+            "no decoder of the file's compression is installed; store it uncompressed, or install "
+            "pylibjpeg-libjpeg for JPEG lossless"
+        )
     _check_end(dataset, frame, limits)
     array = pixel_array(dataset, index=frame - 1)
     wanted = (int(dataset.Rows), int(dataset.Columns), *((3,) if kind in COLOUR else ()))
@@ -64,6 +71,11 @@ def frame_pixels(dataset: Any, frame: int, limits: Limits) -> ByteImage:
         array = apply_color_lut(array, dataset)
         stored = 8 * array.dtype.itemsize
     return (array >> (stored - 8)).astype(np.uint8) if stored > 8 else array.astype(np.uint8)
+
+
+def _decodable(syntax: UID) -> bool:
+    """Whether the pixels are not compressed, or pydicom found a decoder."""
+    return not syntax.is_encapsulated or bool(get_decoder(syntax).is_available)
 
 
 def _check_end(dataset: Any, frame: int, limits: Limits) -> None:
