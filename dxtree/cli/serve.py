@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dxtree.cli.options import ModelsOption, PluginOption, models_of, registry_of
+from dxtree.cli.diagnose import AuditKeyOption
+from dxtree.cli.options import ModelsOption, PluginOption, models_of, registry_of, trail_of
 
 if TYPE_CHECKING:
     from dxtree.service import ServiceSettings
@@ -38,6 +39,11 @@ def serve(
     fuser: Annotated[str | None, typer.Option(help="Default: the model set's own.")] = None,
     calibration: Annotated[str | None, typer.Option(help="Default: the model set's own; or none.")] = None,
     engine: Annotated[str, typer.Option(help="auto, or an engine of `dxtree bench`.")] = "auto",
+    audit: Annotated[
+        Path | None,
+        typer.Option(help="Record every diagnosis in this audit trail; none is given without its record."),
+    ] = None,
+    audit_key: AuditKeyOption = None,
     models: ModelsOption = None,
     plugin: PluginOption = None,
 ) -> None:
@@ -69,7 +75,8 @@ def serve(
     registry = registry_of(plugin)
     found = models_of(registry, models)
     pipeline = assemble(registry, found, fuser=fuser, engine=engine, calibration=calibration)
-    app = make_app(Judge(registry, found, pipeline), settings)
+    trail = None if audit is None else trail_of(audit, audit_key, registry, plugin)
+    app = make_app(Judge(registry, found, pipeline, trail), settings)
     scheme = "http" if certificate is None else "https"
     typer.echo(f"serving {found.bundle.manifest.get('name')} on {scheme}://{host}:{port}", err=True)
     typer.echo(RESEARCH_USE, err=True)

@@ -19,7 +19,7 @@ from dxtree.service import contract
 from dxtree.service.intake import Asked, read_request
 from dxtree.service.judging import Judge
 from dxtree.service.keys import KeyRing
-from dxtree.service.limits import Doorkeeper
+from dxtree.service.limits import Doorkeeper, holder
 from dxtree.service.meters import Meters
 from dxtree.service.problems import Problem
 from dxtree.service.settings import ServiceSettings
@@ -67,7 +67,7 @@ def make_app(judge: Judge, settings: ServiceSettings) -> ASGIApp:
     async def judged(asked: Asked, client: str) -> dict[str, Any]:
         judge.check(asked)
         async with room.place(client):
-            answer = await room.run(lambda: judge.answer(asked))
+            answer = await room.run(lambda: judge.answer(asked, holder(client)))
         for image in asked.case.images:
             if image.modality in judge.pipeline.models:
                 meters.images.labels(image.modality).inc()
@@ -116,7 +116,12 @@ def _add_watching(api: FastAPI, judge: Judge, room: WaitingRoom, meters: Meters)
             raise Problem(503, "NotReady", "the service ends or fails again and again", {"Retry-After": "10"})
         return {"status": "ready"}
 
-    @api.get("/metrics", operation_id="metrics", responses=contract.problems(*contract.GUARDED))
+    @api.get(
+        "/metrics",
+        operation_id="metrics",
+        response_class=Response,
+        responses=contract.problems(*contract.GUARDED) | {200: contract.METRICS},
+    )
     async def metrics() -> Response:
         """For Prometheus."""
         return Response(meters.page(), media_type=CONTENT_TYPE_LATEST)

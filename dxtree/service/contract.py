@@ -45,6 +45,7 @@ _WHEN = {
     503: "Full, or a model cannot be used; see code and Retry-After",
     504: "No answer within the time allowed",
 }
+METRICS = {"description": "Metrics", "content": {"text/plain": {"schema": {"type": "string"}}}}
 GUARDED = (401, 403, 421, 503)
 ASKING = (*GUARDED, 400, 408, 413, 415, 422, 429, 504)
 

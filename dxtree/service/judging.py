@@ -10,6 +10,7 @@ from core.beside import side_by_side
 from core.contributions import check_node
 from core.cores import usable_cores
 from core.pipeline import Pipeline
+from dxtree.audit import AuditTrail
 from dxtree.service.intake import Asked
 from plugins.model_set import ModelSet
 from plugins.registry import Registry
@@ -18,8 +19,10 @@ from plugins.registry import Registry
 class Judge:
     """The models of one model set. `answer` may be called by `workers` threads at the same time."""
 
-    def __init__(self, registry: Registry, models: ModelSet, pipeline: Pipeline) -> None:
-        self.registry, self.models = registry, models
+    def __init__(
+        self, registry: Registry, models: ModelSet, pipeline: Pipeline, trail: AuditTrail | None = None
+    ) -> None:
+        self.registry, self.models, self.trail = registry, models, trail
         self.workers = usable_cores()
         self.pipeline = replace(pipeline, models=side_by_side(pipeline.models, self.workers))
         self.faults: Mapping[str, str] = {}
@@ -42,11 +45,17 @@ class Judge:
         for node in asked.options.explain:
             check_node(node, self.pipeline.sums)
 
-    def answer(self, asked: Asked) -> dict[str, Any]:
-        """`Diagnosis.to_dict()`, and contributions where asked for. Raises what `diagnose` raises."""
+    def answer(self, asked: Asked, actor: str | None = None) -> dict[str, Any]:
+        """`Diagnosis.to_dict()`, and contributions where asked for. Raises what `diagnose` raises.
+
+        With a trail every answer is on the disk before it is given, under the name of `actor`; raises what
+        `AuditTrail.record` raises where it cannot be recorded.
+        """
         options = asked.options
         pipeline = self.pipeline.with_prevalence(options.prevalence) if options.prevalence else self.pipeline
         found = pipeline.diagnose(asked.case, strict=options.strict)
+        if self.trail is not None:
+            self.trail.record(asked.case, found, actor=actor)
         answer = found.to_dict()
         if options.explain:
             nodes = dict.fromkeys(options.explain) if found.evidence else ()

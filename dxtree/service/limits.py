@@ -27,6 +27,8 @@ CLIENT_LEFT = 499
 Answered = Callable[[str, int, float], None]
 """Is told route, status and seconds of every request."""
 LOCAL = ("localhost", "127.0.0.1", "[::1]", "testserver")
+KEY = "key "
+"""Before the name of a client that has a key; an address stands alone."""
 OPEN = ("/", "/healthz", "/readyz")
 OPEN_BELOW = "/static/"
 """Paths that need no key. The page's form says how many models there are, and sends a key with every case."""
@@ -91,7 +93,7 @@ class Doorkeeper:
             if name is None:
                 ask = {"WWW-Authenticate": "Bearer"}
                 raise Problem(401, "KeyNeeded", "send a key as: Authorization: Bearer KEY", ask)
-            return f"key {name}"
+            return KEY + name
         if self.settings.behind_proxy and (forwarded := headers.get("x-forwarded-for")):
             return forwarded.rpartition(",")[2].strip()
         return str((scope.get("client") or ("",))[0])
@@ -157,6 +159,11 @@ class _Request:
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
         await self._send(message)
+
+
+def holder(client: str) -> str | None:
+    """Name of the key's holder; `None` for a client known by its address alone."""
+    return client.removeprefix(KEY) if client.startswith(KEY) else None
 
 
 def _name(host: str) -> str:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def measure_engines(
             images = [image] * (cores * IMAGES_A_CALLER)
             return lambda: list(pool.map(engine, images))
 
-        tasks = {f"{n}/one": (lambda e=e: e(image)) for n, e in alone.items()}
+        tasks: dict[str, Callable[[], object]] = {f"{n}/one": partial(e, image) for n, e in alone.items()}
         tasks |= {f"{n}/many": together(e) for n, e in crowd.items()}
         took = interleaved(tasks, rounds=rounds, progress=progress)
     reference = REFERENCE if REFERENCE in alone else next(iter(alone), None)

@@ -51,7 +51,7 @@ class Machine:
             memory_gb=_memory(),
             system=f"{platform.system()} {platform.machine()}",
             python=platform.python_version(),
-            packages={name: found for name in PACKAGES if (found := _version(name))},
+            packages={name: known for name in PACKAGES if (known := _version(name))},
         )
 
     def to_dict(self) -> dict[str, object]:
