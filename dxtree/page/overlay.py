@@ -14,7 +14,7 @@ from modalities.cnn.occlusion import Occlusion
 
 LONGEST = 1024
 """Pixels of the longer side of what the browser gets."""
-FOR, AGAINST, UNSEEN = (255, 140, 0), (0, 130, 255), (128, 128, 128)
+FOR, AGAINST, UNSEEN = (255, 225, 0), (0, 90, 255), (128, 128, 128)
 _UNSEEN_ALPHA = 150
 
 
@@ -29,7 +29,7 @@ class Overlay:
 
 
 def draw(found: Occlusion) -> Overlay:
-    """Orange speaks for the node, blue against it; the strongest cell is opaque. Grey is unseen."""
+    """Yellow speaks for the node, blue against it; the strongest cell is opaque. Grey is unseen."""
     height, width = found.picture.shape[:2]
     scale = min(1.0, LONGEST / max(width, height))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
