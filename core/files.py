@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -24,7 +24,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def writing_whole(path: Path) -> Iterator[IO[bytes]]:
+def writing_whole(path: Path) -> Generator[IO[bytes]]:
     """A file beside the place, which is flushed and renamed when the block ends; the folder must exist.
 
     Where the block raises, the place holds what it held. Several processes may write the same file, on

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from core.errors import RunLocked
 
 
 @contextmanager
-def held(folder: Path, doing: str = "works") -> Iterator[None]:
+def held(folder: Path, doing: str = "works") -> Generator[None]:
     """Makes the folder and holds it against a second process, until the block or the process ends.
 
     Raises `RunLocked` where one holds it already; `doing` says in its message what that one does.
