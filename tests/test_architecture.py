@@ -17,7 +17,8 @@ DOORS = (
     "core", "plugins", "modalities.compression", "modalities.dicom", "modalities.encoders",
     "modalities.engines", "modalities.images", "modalities.phone", "dxtree.audit", "dxtree.batch",
     "dxtree.binary", "dxtree.cohorts", "dxtree.compressing", "dxtree.dicomnet", "dxtree.drift",
-    "dxtree.evaluation", "dxtree.exchange", "dxtree.figures", "dxtree.splitting",
+    "dxtree.evaluation", "dxtree.exchange", "dxtree.figures", "dxtree.page", "dxtree.service",
+    "dxtree.splitting",
 )  # fmt: skip
 HEAVY = ("torch", "torchvision", "sklearn", "xgboost", "onnxruntime", "scipy")
 
