@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +14,19 @@ from modalities.engines.engine import FloatArray
 from modalities.engines.graphs import check_graph
 
 Hint = Literal["f32", "bf16"]
+
+
+@cache
+def _runtime() -> Any:
+    """OpenVINO's core, one for the life of the process.
+
+    Its plugin for processors gives the thread that loads it another stack for signals and frees that when it
+    is unloaded, from whichever thread that happens in: the next Ctrl-C of the first thread then ends the
+    process with a segmentation fault (seen with 2026.4). One that is never unloaded frees nothing.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class OpenVinoEngine:
@@ -31,10 +46,8 @@ class OpenVinoEngine:
         calls: int = 1,
         name: str = "openvino",
     ) -> None:
-        try:
-            import openvino
-        except ImportError as error:
-            raise MissingExtra(f"the engine {name}", "openvino") from error
+        if find_spec("openvino") is None:
+            raise MissingExtra(f"the engine {name}", "openvino")
         self.name = name
         self._own = threading.local()
         settings = {
@@ -44,8 +57,8 @@ class OpenVinoEngine:
             "NUM_STREAMS": calls,
         }
         try:
-            core = openvino.Core()
-            self._model: Any = core.compile_model(core.read_model(check_graph(graph)), "CPU", settings)
+            runtime = _runtime()
+            self._model: Any = runtime.compile_model(runtime.read_model(check_graph(graph)), "CPU", settings)
         except ContractError:
             raise
         except Exception as error:  # RuntimeError for most, others from its bindings

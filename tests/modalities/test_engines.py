@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -406,3 +407,29 @@ def test_threads_that_end_leave_an_engine_that_answers(bundle: Callable[..., Bun
         worker.start()
         worker.join()
     assert all(np.array_equal(found[0], other) for other in found)
+
+
+DROPPED_ELSEWHERE = """
+import os, pathlib, signal, sys, threading, time
+from modalities.engines.openvino_engine import OpenVinoEngine
+held = [OpenVinoEngine(pathlib.Path(sys.argv[1]).read_bytes())]
+other = threading.Thread(target=held.clear)
+other.start()
+other.join()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    time.sleep(20)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no second stack for signals")
+def test_ctrl_c_is_survived_after_another_thread_dropped_the_last_openvino_engine(
+    net: tuple[bytes, dict[str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "net.onnx").write_bytes(net[0])
+    command = [sys.executable, "-X", "faulthandler", "-c", DROPPED_ELSEWHERE, str(tmp_path / "net.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
