@@ -14,6 +14,7 @@ from dxtree.cli.options import (
     existing,
     print_json,
     registry_of,
+    settings_of,
     writable_folder,
 )
 
@@ -112,18 +113,7 @@ def _asked(
 
     Raises `typer.BadParameter` naming the option that cannot be used, and why.
     """
-    import yaml
-
-    fields: dict[str, Any] = {}
-    for text in settings:
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise typer.BadParameter(f"--set takes FIELD=VALUE, not {text!r}")
-        try:
-            fields[name] = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError) as error:
-            raise typer.BadParameter(f"--set {name}: the value is no YAML") from error
-    fields |= {} if bits is None else {"bits": bits}
+    fields = settings_of(settings) | ({} if bits is None else {"bits": bits})
     if curve is None:
         return [(_config(fields | ({} if target_ratio is None else {"target_ratio": target_ratio})), out)]
     if target_ratio is not None or {"target_ratio", "sparsity"} & fields.keys():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -61,6 +61,22 @@ def trail_of(path: Path, key: Path | None, registry: Registry, plugin: list[str]
 
     files = Settings.from_environment().with_plugins(tuple(plugin or ())).files()
     return AuditTrail(path, key=key, plugins=plugin_versions(registry.manager, files))
+
+
+def settings_of(texts: Sequence[str]) -> dict[str, Any]:
+    """FIELD=VALUE of `--set`, each value read as YAML. Raises `typer.BadParameter` for what is none."""
+    import yaml
+
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"--set takes FIELD=VALUE, not {text!r}")
+        try:
+            found[name] = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError) as error:
+            raise typer.BadParameter(f"--set {name}: the value is no YAML") from error
+    return found
 
 
 def print_json(document: object) -> None:

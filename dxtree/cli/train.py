@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dxtree.cli.options import CohortOption, PluginOption, existing, registry_of, split_of
+from dxtree.cli.options import CohortOption, PluginOption, existing, registry_of, settings_of, split_of
 
 if TYPE_CHECKING:
     from modalities.training.config import TrainingConfig
@@ -140,20 +140,10 @@ def _config(recipe: str, settings: list[str], options: dict[str, Any], weights: 
 
     Raises `typer.BadParameter` naming the option that cannot be used, and why.
     """
-    import yaml
-
     from core.errors import TrainingError
     from modalities.training.recipe import make_config, read_recipe
 
-    fields = read_recipe(recipe)
-    for text in settings:
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise typer.BadParameter(f"--set takes FIELD=VALUE, not {text!r}")
-        try:
-            fields[name] = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError) as error:
-            raise typer.BadParameter(f"--set {name}: the value is no YAML") from error
+    fields = read_recipe(recipe) | settings_of(settings)
     start = None if weights is None else Path(weights).name
     try:
         return make_config({**fields, **options, "weights": start})
