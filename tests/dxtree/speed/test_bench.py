@@ -26,7 +26,7 @@ def bench(*options: str) -> subprocess.CompletedProcess[str]:
         "3",
         *options,
     ]
-    return subprocess.run([*command, *options], capture_output=True, text=True)
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
