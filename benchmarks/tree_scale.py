@@ -82,6 +82,7 @@ def measure_scale(rounds: int, largest: int, *, shuffled: bool) -> None:
             start = time.perf_counter()
             partition_tree(taxonomy, counts, max_size=1000)
             cut[nodes].append(time.perf_counter() - start)
+            del taxonomy  # else the next tree's time would hold the end of this one
     print("nodes       build, s   partition, s")
     for nodes in sizes:
         print(f"{nodes:>9,}{statistics.median(build[nodes]):12.4f}{statistics.median(cut[nodes]):15.4f}")
