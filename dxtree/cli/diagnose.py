@@ -18,6 +18,8 @@ from dxtree.cli.clinic import (
     dicom_case,
 )
 from dxtree.cli.options import (
+    CalibrationOption,
+    FuserOption,
     JsonOption,
     ModelsOption,
     PluginOption,
@@ -70,11 +72,8 @@ def diagnose(
         Path | None,
         typer.Option(help="A case as JSON, in place of the options above; paths beside the file."),
     ] = None,
-    fuser: Annotated[str | None, typer.Option(help="How to fuse; default: the model set's own.")] = None,
-    calibration: Annotated[
-        str | None,
-        typer.Option(help="The fuser's calibration, such as milk10k, or none; default: the model set's own."),
-    ] = None,
+    fuser: FuserOption = None,
+    calibration: CalibrationOption = None,
     engine: Annotated[str, typer.Option(help="auto, or an engine of `dxtree bench`.")] = "auto",
     strict: Annotated[
         bool, typer.Option(help="Fail when any modality fails, in place of a partial answer.")

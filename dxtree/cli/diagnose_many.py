@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dxtree.cli.diagnose import PrevalenceOption, shares_of
-from dxtree.cli.options import JsonOption, ModelsOption, PluginOption, print_json, registry_of
+from dxtree.cli.options import (
+    CalibrationOption,
+    FuserOption,
+    JsonOption,
+    ModelsOption,
+    PluginOption,
+    print_json,
+    registry_of,
+)
 
 if TYPE_CHECKING:
     from dxtree.batch import RayPool, Summary
@@ -31,11 +39,8 @@ def diagnose_many(
         Path | None,
         typer.Option(help="Folder that all images lie below. Default: that of the file of cases."),
     ] = None,
-    fuser: Annotated[str | None, typer.Option(help="How to fuse; default: the model set's own.")] = None,
-    calibration: Annotated[
-        str | None,
-        typer.Option(help="The fuser's calibration, such as milk10k, or none; default: the model set's own."),
-    ] = None,
+    fuser: FuserOption = None,
+    calibration: CalibrationOption = None,
     engine: Annotated[
         str,
         typer.Option(help="auto or an engine of `dxtree bench`; ray or ray+ENGINE for a pool of Ray actors."),

@@ -24,6 +24,16 @@ ModelsOption = Annotated[
     str | None,
     typer.Option("--models", help="Name or folder of a model set. Default: the one trained on real lesions."),
 ]
+FuserOption = Annotated[
+    str | None, typer.Option("--fuser", help="How to fuse; default: the model set's own.")
+]
+CalibrationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--calibration",
+        help="The fuser's calibration, such as milk10k, or none; default: the model set's own.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 CohortOption = Annotated[
     list[str],
