@@ -46,7 +46,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     for view, jpeg in make_lesion(7, 0).jpegs.items():
         (folder / f"SECRETNAME-{view}.jpg").write_bytes(jpeg)
     return Case(
-        id="SECRETCASE 4711",
+        id="SECRETCASE QUUX",
         images=tuple(
             ImageInput(modality=view, path=folder / f"SECRETNAME-{view}.jpg")
             for view in ("clinical", "dermoscopy")
@@ -130,7 +130,7 @@ def test_nothing_of_the_patient_is_in_any_file(tmp_path: Path, case: Case, diagn
     AuditTrail(tmp_path / "a").record(case, diagnosis)
     text = b"".join(p.read_bytes() for p in tmp_path.iterdir()).decode().lower()
     assert "torn" in text
-    for secret in ("61.73", "female", '"back"', "secretname", "secretcase", "4711", "doe", ".jpg"):
+    for secret in ("61.73", "female", '"back"', "secretname", "secretcase", "quux", "doe", ".jpg"):
         assert secret not in text, secret
 
 
