@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from dxtree.cli import main
+from dxtree.cli.commands import COMMANDS, load
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "command-line.md"
 
@@ -27,7 +26,8 @@ def page() -> str:
     ]
     codes = (main.__doc__ or "").split("Exit codes: ")[1]
     lines += [f"Exit codes: {' '.join(codes.split())}", ""]
-    for name, command in _commands(typer.main.get_command(main.app), "dxtree"):
+    commands = [pair for name in COMMANDS for pair in _commands(load(name), f"dxtree {name}")]
+    for name, command in commands:
         lines += [f"## `{name}`", "", command.help or "", "", "| option | |", "|---|---|"]
         lines += [_row(p) for p in command.params if p.name != "help"]
         lines.append("")

@@ -99,6 +99,9 @@ def diagnose(
 
         print_json(published())
         return
+    from modalities.images import start_decoder
+
+    start_decoder()  # it comes up while everything else is imported
     from core.contributions import check_node
     from dxtree.cli.decide import decided, read_utilities
     from plugins.assembly import assemble

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from core.errors import ContractError
 from modalities.images import Square
@@ -51,7 +50,10 @@ class Preprocessing:
         return planes_of(self._cut(pixels))
 
     def _cut(self, pixels: ByteImage) -> ByteImage:
-        return self.seen.cut(Image.fromarray(pixels))
+        from PIL import Image
+
+        seen = self.seen
+        return np.frombuffer(seen.cut(Image.fromarray(pixels)), np.uint8).reshape(seen.shape)
 
     @property
     def seen(self) -> Square:

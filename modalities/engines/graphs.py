@@ -14,8 +14,12 @@ COMPRESSED = "model.dxc"
 INT8 = "model.int8.onnx"
 """The net with 8 bit weights and activations, which ONNX Runtime and OpenVINO both run."""
 
-_EXTERNAL = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
-"""The entry that every tensor with external data must have, in each way that protobuf can write it."""
+_WORD = b"location"
+_EXTERNAL = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)\Z")
+"""What stands before the word in the entry that every tensor with external data must have, in each way that
+protobuf can write it: a varint of 1 may take up to ten bytes."""
+_BEFORE = 20
+"""Two varints, bytes."""
 
 
 def check_graph(graph: bytes) -> bytes:
@@ -23,8 +27,14 @@ def check_graph(graph: bytes) -> bytes:
 
     The runtimes would read that file, from the working directory, without its hash being known.
     """
-    if _EXTERNAL.search(graph):
-        raise ContractError("the graph refers to external data, which is not allowed; export it as one file")
+    # Finding the word first takes a thirtieth of the time of the whole pattern over megabytes of weights.
+    at = graph.find(_WORD)
+    while at >= 0:
+        if _EXTERNAL.search(graph[max(0, at - _BEFORE) : at]):
+            raise ContractError(
+                "the graph refers to external data, which is not allowed; export it as one file"
+            )
+        at = graph.find(_WORD, at + 1)
     return graph
 
 

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from core import errors
 from core.cores import usable_cores
+from modalities.images.decoded import DecodedImage, check_target
 from modalities.images.header import check_bytes
 from modalities.images.limits import Limits
-from modalities.images.pixels import DecodedImage, check_target, decode_pixels
 from modalities.images.pool import Pool
 from modalities.images.source import read_source
 from modalities.images.square import Square, SquareImage
@@ -172,9 +172,13 @@ def decode_here(
 
     Raises what `decode` raises, except `DecodeTimeout`.
     """
+    from modalities.images.pixels import decode_pixels
+
     check_target(target_side)
     data = read_source(source, limits.max_bytes, root)
-    return decode_pixels(data, check_bytes(data, limits), limits, target_side)
+    name = check_bytes(data, limits)
+    pixels, notes = decode_pixels(data, name, limits, target_side, np.asarray)
+    return DecodedImage(pixels, name, notes)
 
 
 def _understood(
@@ -184,7 +188,7 @@ def _understood(
     if "error" in reply:
         raise _FAULTS[reply["error"]](str(reply["message"]))
     height, width, depth = _whole(reply["shape"])
-    wanted = (height, width, 3) if square is None else (square.size, square.size, 4)
+    wanted = (height, width, 3) if square is None else square.shape
     if (height, width, depth) != wanted:
         raise ValueError("the pixels have another shape than was asked for")
     array = np.frombuffer(pixels, np.uint8).reshape(wanted)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
-
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from core.errors import (
     CorruptImage,
@@ -21,6 +20,9 @@ from core.errors import (
     UnsupportedFormat,
 )
 from modalities.images.limits import Limits
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
 

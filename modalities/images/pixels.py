@@ -1,7 +1,8 @@
 """Which pixels does a file hold, without guessing and without anything but pixels?
 
 The bytes must have passed `header.check_bytes`. What leaves is rebuilt from decoded pixels: no EXIF, no
-position, no comment, no thumbnail, and never the bytes that came in.
+position, no comment, no thumbnail, and never the bytes that came in. Without numpy, whose import would be
+half of the time that a worker takes to come up.
 """
 
 from __future__ import annotations
@@ -10,17 +11,16 @@ import io
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from typing import TypeVar
 
 # The two plugins are imported so that Pillow need not load all forty of its own to find them.
 from PIL import Image, ImageCms, ImageFile, TiffImagePlugin, WebPImagePlugin
 
-from core.errors import CorruptImage, DxtreeError, ImageTooLarge, InputError, UnsupportedPixels
+from core.errors import CorruptImage, DxtreeError, ImageTooLarge, UnsupportedPixels
 from modalities.images.header import check_frames, check_size
 from modalities.images.limits import Limits
+
+Made = TypeVar("Made")
 
 _PLUGINS = (TiffImagePlugin, WebPImagePlugin)
 
@@ -43,53 +43,21 @@ _strict_users = 0
 _strict_before = False
 
 
-@dataclass(frozen=True, eq=False)
-class DecodedImage:
-    """An upright picture, and what had to be done to it.
-
-    `pixels`: uint8, height x width x 3, sRGB order red, green, blue, 0 to 255, read-only. `format`: the
-    file's format, one of BMP, JPEG, PNG, TIFF, WEBP. `notes`: sentences for the reader of a result, for
-    instance that transparent pixels were laid on white; never anything out of the file's metadata.
-
-    Raises `UnsupportedPixels` for an array of another type or shape. A writable array is copied.
-    """
-
-    pixels: npt.NDArray[np.uint8]
-    format: str
-    notes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        pixels = self.pixels
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-            raise UnsupportedPixels(
-                f"pixels are {pixels.dtype} {pixels.shape}; give uint8, height x width x 3"
-            )
-        if pixels.flags.writeable:
-            copy = pixels.copy()
-            copy.setflags(write=False)
-            object.__setattr__(self, "pixels", copy)
-
-
-def decode_pixels(data: bytes, name: str, limits: Limits, target_side: int | None = None) -> DecodedImage:
-    """Decode all of `data`, whose format `name` came from `header.check_bytes`.
-
-    With `target_side` (pixels), a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, the smallest whose short
-    side is still at least that; other formats ignore it. The limits hold for the size in the file.
-
-    Raises `CorruptImage`, `ImageTooLarge`, `ImageTooSmall`, `MultiFrame`, `UnsupportedPixels`.
-    """
-    pixels, notes = decode_array(data, name, limits, target_side, np.asarray)
-    return DecodedImage(pixels, name, notes)
-
-
-def decode_array(
+def decode_pixels(
     data: bytes,
     name: str,
     limits: Limits,
     target_side: int | None,
-    finish: Callable[[Image.Image], npt.NDArray[np.uint8]],
-) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
-    """What `finish` makes of the upright RGB picture, and the notes. Raises what `decode_pixels` raises."""
+    finish: Callable[[Image.Image], Made],
+) -> tuple[Made, tuple[str, ...]]:
+    """Decode all of `data`, whose format `name` came from `header.check_bytes`.
+
+    What `finish` makes of the upright RGB picture, and the notes. With `target_side` (pixels), a JPEG is
+    decoded at 1/2, 1/4 or 1/8 of its size, the smallest whose short side is still at least that; other
+    formats ignore it. The limits hold for the size in the file.
+
+    Raises `CorruptImage`, `ImageTooLarge`, `ImageTooSmall`, `MultiFrame`, `UnsupportedPixels`.
+    """
     try:
         with strict_pillow():
             return _decode(data, name, limits, target_side, finish)
@@ -133,8 +101,8 @@ def _decode(
     name: str,
     limits: Limits,
     target_side: int | None,
-    finish: Callable[[Image.Image], npt.NDArray[np.uint8]],
-) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+    finish: Callable[[Image.Image], Made],
+) -> tuple[Made, tuple[str, ...]]:
     with Image.open(io.BytesIO(data), formats=[name]) as image:
         check_size(image.size, limits)
         notes = [check_frames(image)]
@@ -200,9 +168,3 @@ def _from_cmyk(image: Image.Image) -> Image.Image:
     if converted is None:
         raise UnsupportedPixels("image is CMYK with a colour profile that cannot be used; save it as sRGB")
     return converted
-
-
-def check_target(target_side: int | None) -> None:
-    """`InputError` unless `target_side` is absent or a whole number of pixels from 1 up."""
-    if target_side is not None and (not isinstance(target_side, int) or target_side < 1):
-        raise InputError(f"target_side is {target_side!r}; give a whole number of pixels above zero")

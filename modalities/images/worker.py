@@ -14,14 +14,14 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, BinaryIO
 
-import numpy as np
 from PIL import Image
 
 from core.errors import DxtreeError
 from modalities.images.limits import Limits
-from modalities.images.pixels import decode_array
+from modalities.images.pixels import decode_pixels
 from modalities.images.square import Square
 from modalities.images.wire import read_frame, write_frame
 
@@ -29,6 +29,9 @@ try:
     import resource
 except ImportError:  # Windows: no such limits, the deadline and the checks of the header remain
     resource = None  # type: ignore[assignment]
+
+Made = tuple[tuple[int, int, int], bytes]
+"""Shape and bytes of an array, uint8, rows first."""
 
 
 def main() -> None:
@@ -52,13 +55,22 @@ def _answer(replies: BinaryIO, header: dict[str, Any], data: bytes) -> None:
     limits = Limits(**header["limits"])
     confine(limits)
     square = header["square"]
-    finish = np.asarray if square is None else Square(*square).cut
+    finish = _whole if square is None else partial(_cut, Square(*square))
     try:
-        pixels, notes = decode_array(data, header["format"], limits, header["target_side"], finish)
+        made, notes = decode_pixels(data, header["format"], limits, header["target_side"], finish)
     except DxtreeError as error:
         write_frame(replies, {"error": error.code, "message": error.safe_message})
         return
-    write_frame(replies, {"shape": pixels.shape, "notes": notes}, pixels.data.cast("B"))
+    shape, pixels = made
+    write_frame(replies, {"shape": shape, "notes": notes}, pixels)
+
+
+def _whole(image: Image.Image) -> Made:
+    return (image.height, image.width, 3), image.tobytes()
+
+
+def _cut(square: Square, image: Image.Image) -> Made:
+    return square.shape, square.cut(image)
 
 
 def confine(limits: Limits) -> None:

@@ -6,18 +6,16 @@ import io
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, get_args
-
-from PIL import Image
+from typing import TYPE_CHECKING, Literal, get_args
 
 from core.case import Case, ImageInput, PatientMetadata
 from core.errors import CohortError, did_you_mean
 from dxtree.cohorts.isic import SITES
-from dxtree.cohorts.synthetic.canvas import ByteImage
-from dxtree.cohorts.synthetic.clinical import clinical_view
-from dxtree.cohorts.synthetic.dermoscopy import dermoscopy_view
 from dxtree.cohorts.synthetic.signal import leaf_of, signal_classes, signal_person, signal_traits
 from dxtree.cohorts.synthetic.truth import Person, Traits, class_of, person_of, traits_of
+
+if TYPE_CHECKING:
+    from dxtree.cohorts.synthetic.canvas import ByteImage
 
 DEFAULT_SIZE = 192
 VIEWS = ("clinical", "dermoscopy")
@@ -26,7 +24,6 @@ VIEWS = ("clinical", "dermoscopy")
 FineSignal = Literal["natural", "yes", "no"]
 """What the fine classes tell beyond the coarse ones: what the invented diagnoses do, all, or nothing."""
 
-_PAINTERS = {"clinical": clinical_view, "dermoscopy": dermoscopy_view}
 _SMALLEST, _LARGEST, _QUALITY = 64, 1024, 90
 
 
@@ -94,8 +91,17 @@ def make_lesion(
         label=label,
         person=person,
         skin_tone=traits.tone,
-        images=MappingProxyType({view: _PAINTERS[view](seed, index, traits, size) for view in views}),
+        images=MappingProxyType({view: _paint(view, seed, index, traits, size) for view in views}),
     )
+
+
+def _paint(view: str, seed: int, index: int, traits: Traits, size: int) -> ByteImage:
+    # Drawing needs Pillow, and every start of the command line asks which cohorts there are.
+    from dxtree.cohorts.synthetic.clinical import clinical_view
+    from dxtree.cohorts.synthetic.dermoscopy import dermoscopy_view
+
+    painters = {"clinical": clinical_view, "dermoscopy": dermoscopy_view}
+    return painters[view](seed, index, traits, size)
 
 
 def _truth(
@@ -110,6 +116,8 @@ def _truth(
 
 
 def _jpeg(pixels: ByteImage) -> bytes:
+    from PIL import Image
+
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", quality=_QUALITY)
     return stream.getvalue()
