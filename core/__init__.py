@@ -3,6 +3,7 @@
 from core.api import default_pipeline, diagnose, diagnose_many
 from core.case import Case, ImageInput, PatientMetadata, body_sites
 from core.cells import Cells
+from core.checks import Check, GatePolicy
 from core.cohort import LabelledImage, Lesion, lesions
 from core.contributions import Contributions
 from core.counts import read_counts
@@ -26,12 +27,14 @@ __all__ = [
     "Adjustment",
     "Case",
     "Cells",
+    "Check",
     "Contributions",
     "Decision",
     "Diagnosis",
     "DxtreeError",
     "Evidence",
     "Fuser",
+    "GatePolicy",
     "ImageInput",
     "ImageResult",
     "LabelledImage",

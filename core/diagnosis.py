@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal
 
+from core.checks import ImageCheck
 from core.probabilities import LeafProbabilities, TreeProbabilities
 from core.protocols import Evidence
 
@@ -41,6 +42,8 @@ class Diagnosis:
     notices: tuple[Notice, ...] = ()
     modalities_failed: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    checks: tuple[ImageCheck, ...] = ()
+    """What was looked for in each image, in order, without the checks that are off."""
 
     def most_specific(self, *, at_least: float = 0.5) -> str | None:
         """Deepest node that reaches the threshold; `None` where there is no tree."""
@@ -62,6 +65,7 @@ class Diagnosis:
             "missing": list(self.missing),
             "modalities_failed": dict(self.modalities_failed),
             "notices": [{"code": n.code, "text": n.text} for n in self.notices],
+            "checks": [found.to_dict() for found in self.checks],
             "fuser": self.fuser,
             "provenance": dict(self.provenance),
             "research_use": RESEARCH_USE,

@@ -13,6 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 from core.case import FIELDS, Case
+from core.checks import GatePolicy
 from core.contributions import Contributions, contributions
 from core.diagnosis import Diagnosis, Notice, Status
 from core.errors import CaseError, ContractError, DxtreeError
@@ -35,7 +36,8 @@ class Pipeline:
     numbers stay in the answer. `observers` are told every diagnosis and cannot change it. `fallback`
     answers, with a notice, where a modality is none that `fuser` was fitted for. `adjustments` are applied
     in order between fuser and tree; `calibrated` says that the first of them is the calibration, and the
-    shift of `with_prevalence` is the last. Raises `ContractError` where they stand otherwise.
+    shift of `with_prevalence` is the last. Raises `ContractError` where they stand otherwise. `gate` says what
+    is done about images that a check of their model flags.
     """
 
     partition: Partition
@@ -47,6 +49,7 @@ class Pipeline:
     fallback: Fuser | None = None
     adjustments: tuple[Adjustment, ...] = ()
     calibrated: bool = False
+    gate: GatePolicy = field(default_factory=GatePolicy)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_sums", TreeSums(self.partition))
@@ -100,6 +103,10 @@ class Pipeline:
         shift = Prevalence(self.sums, mixture, shares, source_given=told)
         return replace(self, adjustments=(*rest, shift))
 
+    def with_gate(self, policy: GatePolicy) -> Pipeline:
+        """The same where `policy` says what is done about a flagged image."""
+        return replace(self, gate=policy)
+
     def diagnose(self, case: Case, *, strict: bool = False) -> Diagnosis:
         """One case to one answer.
 
@@ -111,7 +118,7 @@ class Pipeline:
 
     def gather(self, case: Case, *, strict: bool = False) -> Gathered:
         """Runs the models: the part of a diagnosis that costs time. Errors are those of `diagnose`."""
-        return gather(case, self.models, self.partition, strict=strict)
+        return gather(case, self.models, self.partition, strict=strict, gate=self.gate)
 
     def fuse(self, case: Case, gathered: Gathered) -> Diagnosis:
         """Fuses what was gathered, adjusts it and sums it up the tree."""
@@ -194,6 +201,7 @@ class Pipeline:
             notices=(*gathered.notices, *told, *doubt),
             modalities_failed={m: e.code for m, e in gathered.failed.items()},
             provenance=self._provenance(gathered),
+            checks=gathered.checks,
         )
 
     def _provenance(self, gathered: Gathered) -> dict[str, object]:
@@ -202,6 +210,8 @@ class Pipeline:
             "models": dict(gathered.models),
             "fuser": self._guarded_fuser.provenance,
         }
+        if self.gate.actions:
+            found["gate"] = dict(sorted(self.gate.actions.items()))
         if self.adjustments:
             found["adjustments"] = [adjustment_provenance(a) for a in self.adjustments]
         return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from core.case import ImageInput, PatientMetadata
+from core.checks import Check
 from core.probabilities import LeafProbabilities
 
 
@@ -15,12 +16,15 @@ class ImageResult:
     """What a model says about one image.
 
     `notes` tell what was done to the image ("transparent pixels were put on white"); `concerns` say why
-    the image should not be judged at all ("blurred"): an image with one is left out of the answer.
+    the image should not be judged at all ("blurred"): an image with one is left out of the answer, whatever
+    the pipeline's gate policy. `checks` are what was looked for, each with its score: what is done about a
+    flagged one is for the policy to say. Their names differ.
     """
 
     probabilities: LeafProbabilities
     notes: tuple[str, ...] = ()
     concerns: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True)

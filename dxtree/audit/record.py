@@ -21,7 +21,7 @@ DIAGNOSIS, TORN = "diagnosis", "torn"
 
 _MADE_WITH = (
     "model_set", "digest", "demonstration", "taxonomy", "taxonomy_fingerprint", "partition", "models",
-    "fuser", "adjustments", "plugins_failed",
+    "fuser", "adjustments", "plugins_failed", "gate",
 )  # fmt: skip
 _BLOCK = 1024 * 1024
 
@@ -42,6 +42,7 @@ def of_diagnosis(
     made = dict(diagnosis.provenance)
     if tree is not None:
         made["taxonomy_fingerprint"] = tree.sums.partition.taxonomy.fingerprint
+    gate = {"checks": [found.to_dict() for found in diagnosis.checks]} if diagnosis.checks else {}
     return {
         **_common(DIAGNOSIS, key),
         "actor": actor,
@@ -62,6 +63,7 @@ def of_diagnosis(
         "missing": list(diagnosis.missing),
         "failed": dict(diagnosis.modalities_failed),
         "notices": [{"code": n.code, "text": n.text} for n in diagnosis.notices],
+        **gate,
         "answer": diagnosis.most_specific(),
         "ranked": [node for node, _ in tree.ranked()] if tree else [],
         "nodes": tree.to_dict() if tree else {},

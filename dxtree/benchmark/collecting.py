@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from core.case import ImageInput
+from core.checks import GatePolicy
 from core.cohort import LabelledImage
 from core.errors import CohortError, InputError, TrainingError
 from core.files import write_whole
 from core.manifest import read_bundle
-from core.partition import Partition
 from core.pipeline import Pipeline
 from core.probabilities import LeafProbabilities
 from core.protocols import ImageResult, ModalityModel
@@ -124,7 +124,7 @@ def from_models(
         model = pipeline.models[modality]()
         rows: list[list[float]] = []
         for k, part in enumerate(_chunks(own)):
-            rows += _chunk(partial / f"{modality}-{k}.json", model, part, pipeline.partition, left_out)
+            rows += _chunk(partial / f"{modality}-{k}.json", model, part, pipeline, left_out)
             done += len(part)
             if progress is not None:
                 progress(done, len(chosen), done / max(time.perf_counter() - start, 1e-9))
@@ -150,11 +150,15 @@ def _chunk(
     path: Path,
     model: ModalityModel,
     images: Sequence[LabelledImage],
-    partition: Partition,
+    pipeline: Pipeline,
     left_out: Counter[str],
 ) -> list[list[float]]:
     """Log probabilities of each image, an empty list where there are none; kept in a file."""
-    key = [[i.cohort, i.image] for i in images] + [dict(model.provenance), partition.fingerprint]
+    key = [[i.cohort, i.image] for i in images] + [
+        dict(model.provenance),
+        pipeline.partition.fingerprint,
+        *([dict(sorted(pipeline.gate.actions.items()))] if pipeline.gate.actions else []),
+    ]
     if path.is_file():
         document = json.loads(path.read_text("utf-8"))
         if document["key"] == key:
@@ -162,20 +166,20 @@ def _chunk(
             rows: list[list[float]] = document["rows"]
             return rows
     reasons: Counter[str] = Counter()
-    rows = [_ask(model, image, reasons) for image in images]
+    rows = [_ask(model, image, pipeline.gate, reasons) for image in images]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps({"key": key, "left_out": reasons, "rows": rows}).encode())
     left_out.update(reasons)
     return rows
 
 
-def _ask(model: ModalityModel, image: LabelledImage, reasons: Counter[str]) -> list[float]:
+def _ask(model: ModalityModel, image: LabelledImage, gate: GatePolicy, reasons: Counter[str]) -> list[float]:
     try:
         result: ImageResult = model.predict([ImageInput(modality=image.modality, path=image.path)])[0]
     except InputError as error:
         reasons[f"{image.modality}: {error.code}"] += 1
         return []
-    if result.concerns:
+    if result.concerns or gate.refuses(result.checks):
         reasons[f"{image.modality}: stopped by the quality gate"] += 1
         return []
     found: list[float] = np.log(result.probabilities.values + TINY).tolist()

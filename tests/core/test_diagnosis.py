@@ -83,6 +83,7 @@ def test_what_is_sent_is_complete_and_json(answer):
         "missing": ["sex"],
         "modalities_failed": {"scope": "CorruptImage"},
         "notices": [{"code": "ImageNote", "text": "it was turned"}],
+        "checks": [],
         "fuser": "mean",
         "provenance": {"model_set": "test"},
         "research_use": RESEARCH_USE,
