@@ -1,14 +1,14 @@
 r"""How long from starting a process to a printed diagnosis?
 
-    python benchmarks/cold_start.py --image dermoscopy=lesion.jpg
+    python benchmarks/cold_start.py --image clinical=far.jpg --image dermoscopy=near.jpg
 
 Whole processes, interleaved, medians of wall time and of processor time, each with compiled bytecode at hand:
 
 - dxtree: `python -m dxtree diagnose --image ...` with the shipped model set, or that of `--models`;
-- torch: a plain script that builds the same net with torchvision, loads its weights and prints the likeliest
-  class of the same file;
-- bare: a script that imports onnxruntime, PIL, numpy and pydantic, decodes the file in its own process, runs
-  the same graph once and prints: what nobody can do without.
+- torch: a plain script that builds the same nets with torchvision, loads their weights and prints the class
+  that is likeliest in the mean over the same files;
+- bare: a script that imports onnxruntime, PIL, numpy and pydantic, decodes the files in its own process, runs
+  each graph once and prints: what nobody can do without.
 
 The scripts and weights are written to a temporary folder from the model set. Research use, not a medical
 device.
@@ -22,7 +22,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.diagnosis import RESEARCH_USE
@@ -33,10 +33,13 @@ from modalities.cnn.preprocess import Preprocessing
 from modalities.engines import source_file
 from plugins.assembly import find_model_set, load_registry
 
-PICTURE = """
-import sys
+START = """
 import numpy as np
 from PIL import Image
+said = []
+"""
+
+PICTURE = """
 image = Image.open({image!r}).convert("RGB")
 scale = {resize} / min(image.size)
 width, height = (max({resize}, round(side * scale)) for side in image.size)
@@ -63,36 +66,40 @@ with torch.inference_mode():
     logits = net(torch.from_numpy(tensor))[0].numpy() / {temperature}
 """
 
-ANSWER = """
+SHARES = """
 shares = np.exp(logits - logits.max())
-shares /= shares.sum()
-best = int(shares.argmax())
-print({names}[best], f"{{shares[best]:.1%}}")
+said.append(shares / shares.sum())
+"""
+
+ANSWER = """
+mean = sum(said) / len(said)
+print({names}[int(mean.argmax())], f"{{mean.max():.1%}}")
 """
 
 
-def script(bundle: Bundle, image: str, engine: str, folder: Path) -> str:
-    """The text of one of the two plain scripts; its graph or weights are written to `folder`."""
-    seen = Preprocessing.from_dict(bundle.require("preprocessing", dict))
-    names = bundle.require("classes", list)
-    given = {
-        "image": image,
-        "size": seen.size,
-        "resize": seen.resize,
-        "mean": seen.mean,
-        "std": seen.std,
-        "temperature": float(bundle.manifest.get("temperature", 1.0)),
-        "names": names,
-        "classes": len(names),
-        "architecture": bundle.require("architecture", str),
-    }
-    if engine == "bare":
-        given["graph"] = str(folder / "model.onnx")
-        Path(given["graph"]).write_bytes(bundle.files[source_file(bundle)])
-        return (PICTURE + BARE + ANSWER).format(**given)
-    given["weights"] = str(folder / "weights.pt")
-    given["options"] = write_weights(bundle, Path(given["weights"]))
-    return (PICTURE + TORCH + ANSWER).format(**given)
+def script(pictures: Sequence[tuple[Bundle, str]], engine: str, folder: Path) -> str:
+    """The text of one of the two plain scripts; its graphs or weights are written to `folder`."""
+    text = START
+    for number, (bundle, image) in enumerate(pictures):
+        seen = Preprocessing.from_dict(bundle.require("preprocessing", dict))
+        given = {
+            "image": image,
+            "size": seen.size,
+            "resize": seen.resize,
+            "mean": seen.mean,
+            "std": seen.std,
+            "temperature": float(bundle.manifest.get("temperature", 1.0)),
+            "classes": len(bundle.require("classes", list)),
+            "architecture": bundle.require("architecture", str),
+        }
+        if engine == "bare":
+            given["graph"] = str(folder / f"{number}.onnx")
+            Path(given["graph"]).write_bytes(bundle.files[source_file(bundle)])
+        else:
+            given["weights"] = str(folder / f"{number}.pt")
+            given["options"] = write_weights(bundle, Path(given["weights"]))
+        text += (PICTURE + (BARE if engine == "bare" else TORCH) + SHARES).format(**given)
+    return text + ANSWER.format(names=pictures[0][0].require("classes", list))
 
 
 def write_weights(bundle: Bundle, path: Path) -> dict[str, bool]:
@@ -135,27 +142,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--image", required=True, metavar="MODALITY=FILE")
+    parser.add_argument("--image", required=True, action="append", metavar="MODALITY=FILE")
     parser.add_argument("--models", help="name or folder of a model set; default: the shipped one")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--without-torch", action="store_true", help="leave the torch script out")
     given = parser.parse_args()
-    modality, _, file = given.image.partition("=")
-    image = str(Path(file).absolute())
-    bundle = find_model_set(load_registry(), given.models).modality_bundle(modality)
-    if bundle is None:
-        raise SystemExit(f"the model set has no bundle for {modality}")
+    models = find_model_set(load_registry(), given.models)
+    pictures, asked = [], []
+    for modality, _, file in (text.partition("=") for text in given.image):
+        bundle = models.modality_bundle(modality)
+        if bundle is None:
+            raise SystemExit(f"the model set has no bundle for {modality}")
+        image = str(Path(file).absolute())
+        pictures.append((bundle, image))
+        asked += ["--image", f"{modality}={image}"]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        command = [sys.executable, "-m", "dxtree", "diagnose", "--image", f"{modality}={image}"]
+        command = [sys.executable, "-m", "dxtree", "diagnose", *asked]
         commands = {"dxtree": command + (["--models", given.models] if given.models else [])}
         for name in ("bare",) if given.without_torch else ("torch", "bare"):
-            (folder / f"plain_{name}.py").write_text(script(bundle, image, name, folder), "utf-8")
+            (folder / f"plain_{name}.py").write_text(script(pictures, name, folder), "utf-8")
             commands[name] = [sys.executable, str(folder / f"plain_{name}.py")]
         used: dict[str, list[float]] = {name: [] for name in commands}
         tasks = {name: process(command, folder, used[name]) for name, command in commands.items()}
         found = interleaved(tasks, rounds=given.rounds)
-    print(f"{bundle.require('architecture', str)}; {Machine.here()}")
+    nets = ", ".join(bundle.require("architecture", str) for bundle, _ in pictures)
+    print(f"{nets}; {Machine.here()}")
     print(f"medians of {given.rounds} processes each")
     report(found, used)
     print(RESEARCH_USE)
