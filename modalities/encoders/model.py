@@ -14,6 +14,7 @@ from modalities.cnn.belonging import check_belongs, read_prior, read_temperature
 from modalities.cnn.gate import Gate
 from modalities.encoders.encoder import Encoder, embed, identity, preprocessing_of
 from modalities.encoders.head import Head
+from modalities.gate import SafetyGate
 from modalities.images import decode
 from plugins.specs import ModelRequest
 
@@ -34,6 +35,8 @@ class EncoderModel:
     encoder: Encoder
     head: Head
     provenance: Mapping[str, str]
+    safety: SafetyGate | None = None
+    """Checks with fitted thresholds, in place of `gate`."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -52,6 +55,8 @@ class EncoderModel:
         square = preprocessing_of(self.encoder).square(decoded.pixels)
         logits = self.head.logits(embed(self.encoder, square[None]))[0]
         answer = LeafProbabilities.from_logits(self.classes, logits / self.temperature)
+        if self.safety is not None:
+            return ImageResult(answer, tuple(decoded.notes), checks=self.safety.checks(square))
         return ImageResult(answer, tuple(decoded.notes), self.gate.concerns(square))
 
 
@@ -67,6 +72,7 @@ def load_model(request: ModelRequest, modality: str, encoder_factory: Callable[[
     check_belongs(bundle, partition, modality, WEIGHTS)
     encoder = encoder_factory()
     _check_encoder(bundle.require("encoder", dict), identity(encoder))
+    checks = bundle.manifest.get("checks")
     return EncoderModel(
         modality=modality,
         prior=read_prior(bundle, partition.ids),
@@ -81,6 +87,7 @@ def load_model(request: ModelRequest, modality: str, encoder_factory: Callable[[
             "digest": bundle.digest,
             "licence": str(bundle.manifest.get("licence", "not stated")),
         },
+        safety=None if checks is None else SafetyGate.from_dict(checks),
     )
 
 
