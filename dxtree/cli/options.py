@@ -34,6 +34,13 @@ CalibrationOption = Annotated[
         help="The fuser's calibration, such as milk10k, or none; default: the model set's own.",
     ),
 ]
+PredictionSetsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--prediction-sets",
+        help="A fitted rule as JSON (SetRule.to_dict()): what remains possible is stated as well.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 CohortOption = Annotated[
     list[str],

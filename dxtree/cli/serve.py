@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dxtree.cli.clinic import RefuseOption
 from dxtree.cli.diagnose import AuditKeyOption
-from dxtree.cli.options import ModelsOption, PluginOption, models_of, registry_of, trail_of
+from dxtree.cli.gate import GateOption, policy_of
+from dxtree.cli.options import (
+    ModelsOption,
+    PluginOption,
+    PredictionSetsOption,
+    models_of,
+    registry_of,
+    trail_of,
+)
 
 if TYPE_CHECKING:
     from dxtree.service import ServiceSettings
@@ -39,6 +48,9 @@ def serve(
     fuser: Annotated[str | None, typer.Option(help="Default: the model set's own.")] = None,
     calibration: Annotated[str | None, typer.Option(help="Default: the model set's own; or none.")] = None,
     engine: Annotated[str, typer.Option(help="auto, or an engine of `dxtree bench`.")] = "auto",
+    prediction_sets: PredictionSetsOption = None,
+    refuse: RefuseOption = None,
+    gate: GateOption = None,
     audit: Annotated[
         Path | None,
         typer.Option(help="Record every diagnosis in this audit trail; none is given without its record."),
@@ -59,6 +71,7 @@ def serve(
     from dxtree.service import Judge, make_app
     from dxtree.service import serve as run
     from dxtree.service.settings import MIB
+    from dxtree.set_of import read_rule
 
     settings = _settings(
         host=host,
@@ -71,12 +84,15 @@ def serve(
         waiting=waiting,
         page=page,
         body_bytes=body_megabytes * MIB,
+        dicom_refuse=tuple(refuse or ()),
     )
     registry = registry_of(plugin)
     found = models_of(registry, models)
     pipeline = assemble(registry, found, fuser=fuser, engine=engine, calibration=calibration)
+    pipeline = pipeline.with_gate(policy_of(gate))
     trail = None if audit is None else trail_of(audit, audit_key, registry, plugin)
-    app = make_app(Judge(registry, found, pipeline, trail), settings)
+    rule = None if prediction_sets is None else read_rule(prediction_sets, pipeline.partition)
+    app = make_app(Judge(registry, found, pipeline, trail, rule), settings)
     scheme = "http" if certificate is None else "https"
     typer.echo(f"serving {found.bundle.manifest.get('name')} on {scheme}://{host}:{port}", err=True)
     typer.echo(RESEARCH_USE, err=True)

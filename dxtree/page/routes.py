@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.responses import JSONResponse
 
-from core.case import ImageInput, body_sites
+from core.case import Case, ImageInput, body_sites
 from core.contributions import check_node
 from core.errors import DxtreeError
 from dxtree.page.branches import branches
 from dxtree.page.card import blocks
-from dxtree.page.overlay import Overlay, draw
+from dxtree.page.overlay import Overlay, overlay_of
 from dxtree.page.rendering import rendered, static
 from dxtree.page.sample import sample
 from dxtree.service.intake import Asked, read_request
 from dxtree.service.judging import Judge
-from dxtree.service.problems import Problem
+from dxtree.service.opening import DicomDesk
+from dxtree.service.problems import Problem, busy
 from dxtree.service.settings import ServiceSettings
 from dxtree.service.waiting import WaitingRoom
+from modalities.cnn.attribution import AUTO, Attribution, available_methods, choose_method
+from modalities.cnn.explaining import explain
 from modalities.cnn.model import CnnModel
-from modalities.cnn.occlusion import Occlusion, occlusion_of
 
-Judged = Callable[[Asked, str], Awaitable[dict[str, Any]]]
-"""Answers a case for a client, as `POST /v1/diagnose` does: same checks, same places, same meters."""
+Judged = Callable[[Asked, str], Awaitable[tuple[Case, dict[str, Any]]]]
+"""Answers a case for a client, as `POST /v1/diagnose` does: same checks, same places, same meters. The case
+is the one that was judged, with the frames of DICOM files in their place."""
 
 
 def add_page(
-    api: FastAPI, judge: Judge, settings: ServiceSettings, room: WaitingRoom, judged: Judged
+    api: FastAPI,
+    judge: Judge,
+    settings: ServiceSettings,
+    room: WaitingRoom,
+    judged: Judged,
+    desk: DicomDesk,
 ) -> None:
     """Adds `/` and what it asks for. None of it stands in the published contract."""
     routes = APIRouter(include_in_schema=False)
     _add_reading(routes, judge, settings)
-    _add_asking(routes, judge, settings, room, judged)
+    _add_asking(routes, judge, settings, room, judged, desk)
     api.include_router(routes)
 
 
@@ -80,12 +91,17 @@ def _add_reading(routes: APIRouter, judge: Judge, settings: ServiceSettings) -> 
 
 
 def _add_asking(
-    routes: APIRouter, judge: Judge, settings: ServiceSettings, room: WaitingRoom, judged: Judged
+    routes: APIRouter,
+    judge: Judge,
+    settings: ServiceSettings,
+    room: WaitingRoom,
+    judged: Judged,
+    desk: DicomDesk,
 ) -> None:
     @routes.post("/diagnose")
     async def diagnose(request: Request) -> Response:
         asked = await read_request(request, settings)
-        answer = await judged(asked, request.scope["state"]["client"])
+        case, answer = await judged(asked, request.scope["state"]["client"])
         tree = judge.pipeline.partition.taxonomy
         return rendered(
             request,
@@ -94,7 +110,7 @@ def _add_asking(
             label=tree.label(answer["answer"]) if answer["answer"] else None,
             is_root=answer["answer"] == tree.root,
             branches=branches(answer["tree"], tree, answer["answer"]),
-            images=[(k, i.modality) for k, i in enumerate(asked.case.images, 1) if _net(judge, i.modality)],
+            images=[(k, i.modality) for k, i in enumerate(case.images, 1) if _net(judge, i.modality)],
         )
 
     @routes.post("/contributions")
@@ -102,26 +118,30 @@ def _add_asking(
         node = _node(request)
         asked = await read_request(request, settings)
         options = asked.options.model_copy(update={"explain": [node]})
-        answer = await judged(replace(asked, options=options), request.scope["state"]["client"])
+        _, answer = await judged(replace(asked, options=options), request.scope["state"]["client"])
         found = (answer.get("contributions") or [None])[0]
         values = {"found": found, "scale": _scale(found), "label": _label(judge, node)}
         return rendered(request, "contributions.html", **values)
+
+    turn = asyncio.Semaphore(1)
 
     @routes.post("/saliency")
     async def saliency(request: Request) -> Response:
         node = _node(request)
         check_node(node, judge.pipeline.sums)
+        method = request.query_params.get("method", AUTO)
+        choose_method(method)
         asked = await read_request(request, settings)
         number, one = _image(request, asked)
 
-        def work() -> tuple[Occlusion, Overlay]:
+        def work() -> tuple[Attribution, Overlay]:
             net = _net(judge, one.modality)
             if net is None:
                 raise Problem(422, "NoSaliency", "no map can be made of the model of this modality")
-            found = occlusion_of(net, one, judge.pipeline.sums, node)
-            return found, draw(found)
+            found = explain(net, one, judge.pipeline.sums, node, method, seconds=room.seconds)
+            return found, overlay_of(found)
 
-        async with room.place(request.scope["state"]["client"]):
+        async with room.place(request.scope["state"]["client"]), one_at_a_time(turn, room.seconds):
             found, overlay = await room.run(work)
         return rendered(
             request,
@@ -132,6 +152,19 @@ def _add_asking(
             modality=one.modality,
             label=_label(judge, node),
         )
+
+
+@asynccontextmanager
+async def one_at_a_time(turn: asyncio.Semaphore, seconds: float) -> AsyncIterator[None]:
+    """Waits for its turn without a thread: maps take one core at most, the others go on with diagnoses."""
+    try:
+        await asyncio.wait_for(turn.acquire(), seconds)
+    except TimeoutError:
+        raise busy(math.ceil(seconds), client=False) from None
+    try:
+        yield
+    finally:
+        turn.release()
 
 
 def _node(request: Request) -> str:

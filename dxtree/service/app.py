@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
+from core.case import Case
 from core.errors import AllModalitiesFailed, DxtreeError, InputError
 from dxtree.service import contract
 from dxtree.service.intake import Asked, read_request
@@ -21,6 +22,7 @@ from dxtree.service.judging import Judge
 from dxtree.service.keys import KeyRing
 from dxtree.service.limits import Doorkeeper, holder
 from dxtree.service.meters import Meters
+from dxtree.service.opening import DicomDesk
 from dxtree.service.problems import Problem
 from dxtree.service.settings import ServiceSettings
 from dxtree.service.waiting import WaitingRoom
@@ -30,6 +32,7 @@ def make_app(judge: Judge, settings: ServiceSettings) -> ASGIApp:
     """The service as an ASGI application. Raises `InputError` where the file of keys cannot be used."""
     keys = None if settings.keys is None else KeyRing.read(settings.keys)
     room = WaitingRoom(judge.workers, settings.waiting, settings.waiting_per_client, settings.answer_seconds)
+    desk = DicomDesk(settings.dicom_refuse, settings.images)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -38,6 +41,7 @@ def make_app(judge: Judge, settings: ServiceSettings) -> ASGIApp:
         room.open = False
         await warming
         await asyncio.to_thread(room.close)
+        desk.close()
 
     api = FastAPI(
         title=contract.TITLE,
@@ -62,22 +66,28 @@ def make_app(judge: Judge, settings: ServiceSettings) -> ASGIApp:
     async def diagnose(request: Request) -> Response:
         """Diagnoses one lesion. The same request gets the same answer, to the bit, whenever it is sent."""
         asked = await read_request(request, settings)
-        return JSONResponse(await judged(asked, request.scope["state"]["client"]))
+        _, answer = await judged(asked, request.scope["state"]["client"])
+        return JSONResponse(answer)
 
-    async def judged(asked: Asked, client: str) -> dict[str, Any]:
+    async def judged(asked: Asked, client: str) -> tuple[Case, dict[str, Any]]:
         judge.check(asked)
+
+        def work() -> tuple[Case, dict[str, Any]]:
+            opened = desk.opened(asked)
+            return opened.case, judge.answer(opened, holder(client))
+
         async with room.place(client):
-            answer = await room.run(lambda: judge.answer(asked, holder(client)))
-        for image in asked.case.images:
+            case, answer = await room.run(work)
+        for image in case.images:
             if image.modality in judge.pipeline.models:
                 meters.images.labels(image.modality).inc()
         meters.answers.labels(answer["status"]).inc()
-        return answer
+        return case, answer
 
     if settings.page:
         from dxtree.page import add_page  # it stands above this package
 
-        add_page(api, judge, settings, room, judged)
+        add_page(api, judge, settings, room, judged, desk)
     return keeper
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.case import FIELDS, PatientMetadata
 from core.diagnosis import RESEARCH_USE, schema
-from dxtree.service.intake import FORM, JSON, Options
+from dxtree.service.intake import DICOM, FORM, JSON, Options
 from dxtree.service.problems import MEDIA_TYPE
 
 VERSION = "1.0.0"
@@ -86,8 +86,17 @@ def diagnose_body() -> dict[str, Any]:
         "required": ["modality", "data"],
         "additionalProperties": False,
         "properties": {
-            "modality": {"type": "string", "minLength": 1, "maxLength": 64},
-            "data": {"type": "string", "contentEncoding": "base64", "description": "The image file"},
+            "modality": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 64,
+                "description": f"Of /v1/modalities; {DICOM} where a DICOM file tells it",
+            },
+            "data": {
+                "type": "string",
+                "contentEncoding": "base64",
+                "description": "The file: JPEG, PNG, WebP, TIFF, BMP or DICOM",
+            },
         },
     }
     case = {
@@ -106,6 +115,11 @@ def diagnose_body() -> dict[str, Any]:
             "case": {"type": "string", "contentMediaType": JSON, "description": "id, patient, options"},
             "dermoscopy": {"type": "array", "items": {"type": "string", "format": "binary"}},
             "clinical": {"type": "array", "items": {"type": "string", "format": "binary"}},
+            DICOM: {
+                "type": "array",
+                "items": {"type": "string", "format": "binary"},
+                "description": "DICOM files, whose SOP class tells the modality",
+            },
         },
         "additionalProperties": {"type": "string", "format": "binary"},
     }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
@@ -14,6 +15,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from core.case import Case
+from core.diagnosis import Notice
 from core.errors import CaseError
 from dxtree.service.problems import Problem
 from dxtree.service.settings import ServiceSettings
@@ -21,6 +23,8 @@ from dxtree.service.settings import ServiceSettings
 CASE = "case"
 """The form's one field that is no image."""
 FORM, JSON = "multipart/form-data", "application/json"
+DICOM, DICOM_TYPE = "dicom", "application/dicom"
+"""In place of a modality: the DICOM file says which; and the media type of one (RFC 3240)."""
 
 
 class Options(BaseModel):
@@ -34,6 +38,8 @@ class Options(BaseModel):
     """Nodes of which the contributions of every image and field are wanted."""
     prevalence: dict[str, float] = Field(default={}, max_length=64)
     """Share of nodes among the patients at hand."""
+    frame: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
+    """Of multi-frame DICOM files: a frame's number, from 1, or every frame as an image of its own."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,10 @@ class Asked:
 
     case: Case
     options: Options
+    dicom: frozenset[int] = frozenset()
+    """Places of the images in the case that are DICOM files, not opened yet."""
+    notices: tuple[Notice, ...] = ()
+    """What is to be said about the files once they are opened."""
 
 
 async def read_request(request: Request, settings: ServiceSettings) -> Asked:
@@ -74,9 +84,12 @@ async def _from_form(request: Request, settings: ServiceSettings) -> Asked:
     except MultiPartException as error:
         raise Problem(400, "BadForm", f"the form cannot be read: {error.message}") from None
     fields: dict[str, Any] = {}
-    images = []
+    images: list[dict[str, Any]] = []
+    sent_as: set[int] = set()
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
+            kind = (value.content_type or "").partition(";")[0].strip().lower()
+            sent_as |= {len(images)} if kind == DICOM_TYPE else set()
             images.append({"modality": name, "data": await value.read()})
         elif name == CASE:
             fields = _parsed(value.encode())
@@ -84,7 +97,7 @@ async def _from_form(request: Request, settings: ServiceSettings) -> Asked:
             raise CaseError(f"a form has files, each named by its modality, and one field, {CASE!r}")
     if "images" in fields:
         raise CaseError(f"in a form the images are its files, not in the field {CASE!r}")
-    return _asked(fields | {"images": images})
+    return _asked(fields | {"images": images}, sent_as)
 
 
 def _from_json(body: bytes, settings: ServiceSettings) -> Asked:
@@ -120,11 +133,16 @@ def _refused(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _asked(fields: dict[str, Any]) -> Asked:
+def _asked(fields: dict[str, Any], sent_as: Iterable[int] = ()) -> Asked:
+    """`sent_as`: places of the images that were sent as DICOM; others may show it by their bytes or name."""
     given = fields.pop("options", {})
     try:
         options = Options.model_validate(given)
     except ValidationError:
         known = ", ".join(Options.model_fields)
         raise CaseError(f"options are not valid; they are {known}, see the contract") from None
-    return Asked(Case.model_validate(fields), options)
+    case = Case.model_validate(fields)
+    found = {
+        k for k, i in enumerate(case.images) if i.modality == DICOM or (i.data or b"")[128:132] == b"DICM"
+    }
+    return Asked(case, options, frozenset(found.union(sent_as)))

@@ -10,8 +10,10 @@ from core.beside import side_by_side
 from core.contributions import check_node
 from core.cores import usable_cores
 from core.pipeline import Pipeline
+from core.set_rule import SetRule
 from dxtree.audit import AuditTrail
 from dxtree.service.intake import Asked
+from dxtree.set_of import set_of
 from plugins.model_set import ModelSet
 from plugins.registry import Registry
 
@@ -20,9 +22,14 @@ class Judge:
     """The models of one model set. `answer` may be called by `workers` threads at the same time."""
 
     def __init__(
-        self, registry: Registry, models: ModelSet, pipeline: Pipeline, trail: AuditTrail | None = None
+        self,
+        registry: Registry,
+        models: ModelSet,
+        pipeline: Pipeline,
+        trail: AuditTrail | None = None,
+        sets: SetRule | None = None,
     ) -> None:
-        self.registry, self.models, self.trail = registry, models, trail
+        self.registry, self.models, self.trail, self.sets = registry, models, trail, sets
         self.workers = usable_cores()
         self.pipeline = replace(pipeline, models=side_by_side(pipeline.models, self.workers))
         self.faults: Mapping[str, str] = {}
@@ -46,17 +53,22 @@ class Judge:
             check_node(node, self.pipeline.sums)
 
     def answer(self, asked: Asked, actor: str | None = None) -> dict[str, Any]:
-        """`Diagnosis.to_dict()`, and contributions where asked for. Raises what `diagnose` raises.
+        """`Diagnosis.to_dict()`, with contributions where asked for. Raises what `diagnose` raises.
 
-        With a trail every answer is on the disk before it is given, under the name of `actor`; raises what
+        With a rule the answer has a `prediction_set` too, or null there and a notice of the reason. With a
+        trail every answer is on the disk before it is given, under the name of `actor`; raises what
         `AuditTrail.record` raises where it cannot be recorded.
         """
         options = asked.options
         pipeline = self.pipeline.with_prevalence(options.prevalence) if options.prevalence else self.pipeline
         found = pipeline.diagnose(asked.case, strict=options.strict)
+        possible, why = (None, ()) if self.sets is None else set_of(self.sets, found)
+        found = replace(found, notices=(*found.notices, *asked.notices, *why))
         if self.trail is not None:
-            self.trail.record(asked.case, found, actor=actor)
+            self.trail.record(asked.case, found, actor=actor, prediction_set=possible)
         answer = found.to_dict()
+        if self.sets is not None:
+            answer["prediction_set"] = None if possible is None else possible.to_dict()
         if options.explain:
             nodes = dict.fromkeys(options.explain) if found.evidence else ()
             told = [pipeline.contributions(asked.case, found, node) for node in nodes]
@@ -84,4 +96,11 @@ class Judge:
             "training_classes": list(self.pipeline.partition.ids),
             "modalities": dict(self.models.modalities),
             "fuser": self.pipeline.fuser.name,
+            "prediction_sets": None if self.sets is None else _told(self.sets),
         }
+
+
+def _told(rule: SetRule) -> dict[str, Any]:
+    """A rule without its thresholds."""
+    kept = ("level", "coverage", "score", "per_class", "lesions", "provenance")
+    return {k: v for k, v in rule.to_dict().items() if k in kept}

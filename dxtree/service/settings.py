@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -36,7 +37,10 @@ class ServiceSettings(BaseModel):
     bytes_in_flight: int = Field(default=256 * MIB, ge=1024)
     """Request bodies held in memory at a time; more are told to come again."""
     images: int = Field(default=16, ge=1, le=64)
-    """Images of one case."""
+    """Images of one case, frames of DICOM files included."""
+    dicom_refuse: tuple[Literal["burned_in", "identified"], ...] = ()
+    """Which DICOM files are refused: with text in the pixels, or no word that the identity was removed.
+    Else a notice says so."""
     body_seconds: float = Field(default=15.0, gt=0)
     """By then a request's body must be here."""
     header_seconds: float = Field(default=10.0, gt=0)

@@ -18,6 +18,8 @@ from modalities.images.decoder import Root, Source
 Refusal = Literal["burned_in", "identified"]
 REFUSALS = ("burned_in", "identified")
 _SAME_AGE_YEARS = 1.0
+_FILES = "the DICOM files disagree about {field}; give it yourself, or files of one lesion"
+_GIVEN = "{field} is given otherwise than the DICOM files have it; correct the one or the other"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ def case_from_dicom(
     refuse: Sequence[Refusal] = (),
     identity: bool = False,
     patient: PatientMetadata | None = None,
+    agreeing: bool = False,
     root: Root | None = None,
     reader: DicomReader | None = None,
 ) -> DicomCase:
@@ -50,13 +53,14 @@ def case_from_dicom(
     tells the modality, as `SOP_CLASSES` says; a secondary capture needs one. `frame`: which frame of
     multi-frame files, from 1, or "all" as images of their own. `refuse`: what is an error and no notice,
     "burned_in" (text in the pixels) or "identified" (nothing says that the identity was removed). `patient`:
-    fields that are known otherwise and stand before those of the files. `reader`: one to go on with, whose
-    worker runs already; default one of its own. `identity`: keep what a structured report has to repeat of
-    the source.
+    fields that are known otherwise and stand before those of the files; with `agreeing` no file may
+    contradict them. `reader`: one to go on with, whose worker runs already; default one of its own.
+    `identity`: keep what a structured report has to repeat of the source.
 
     Raises what `DicomReader.read` raises, `CaseError` (no file, files of two patients, no modality, or
     something to refuse), `MetadataError` (two sexes, two sites that do not hold each other, ages more than a
-    year apart), and `MissingExtra` without pydicom.
+    year apart; among the files or, with `agreeing`, between them and `patient`), and `MissingExtra` without
+    pydicom.
     """
     if isinstance(files, str | bytes) or not files:
         raise CaseError("give at least one DICOM file, in a list")
@@ -77,7 +81,7 @@ def case_from_dicom(
         modality, foreign = _modality(name, file)
         remarks |= {"modality_given"} if foreign else set()
         images += [ImageInput(modality=modality, data=picture) for picture in file.pictures]
-    known = _together([file.patient for _, file in read], patient or PatientMetadata())
+    known = _together([file.patient for _, file in read], patient or PatientMetadata(), agreeing=agreeing)
     return DicomCase(
         Case(images=tuple(images), patient=known),
         tuple(Notice(REMARKS[remark].code, REMARKS[remark].text) for remark in sorted(remarks)),
@@ -95,17 +99,22 @@ def _modality(name: str | None, file: DicomFile) -> tuple[str, bool]:
     return own, False
 
 
-def _together(found: Sequence[PatientMetadata], given: PatientMetadata) -> PatientMetadata:
+def _together(found: Sequence[PatientMetadata], given: PatientMetadata, *, agreeing: bool) -> PatientMetadata:
     """What all files say, none contradicting another; a field of `given` stands before them."""
     fields: dict[str, Any] = {}
     for name in FIELDS:
         values = [v for p in found if (v := getattr(p, name)) is not None]
         own = getattr(given, name)
-        fields[name] = own if own is not None else _agreed(name, values)
+        if own is None:
+            fields[name] = _agreed(name, values, _FILES)
+            continue
+        if agreeing:
+            _agreed(name, [own, *values], _GIVEN)
+        fields[name] = own
     return PatientMetadata(**fields)
 
 
-def _agreed(name: str, values: list[Any]) -> Any:
+def _agreed(name: str, values: list[Any], fault: str) -> Any:
     if not values:
         return None
     if name == "age_years":
@@ -116,7 +125,5 @@ def _agreed(name: str, values: list[Any]) -> Any:
     else:
         agree, value = len(set(values)) == 1, values[0]
     if not agree:
-        raise MetadataError(
-            f"the DICOM files disagree about {name}; give it yourself, or files of one lesion"
-        )
+        raise MetadataError(fault.format(field=name))
     return value

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +13,8 @@ from typing import Any
 import pytest
 
 from dxtree.page.wording import LANGUAGES, words
-from dxtree.service import Judge, KeyRing, ServiceSettings, make_app
+from dxtree.service import Judge, KeyRing
+from tests.dxtree.service.conftest import running
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 if find_spec("playwright") is None or CHROMIUM is None:
@@ -29,24 +28,10 @@ HOSTILE = "<img src=x onerror=alert(1)>.jpg"
 WAIT = 30_000
 
 
-def served(judge: Judge, settings: ServiceSettings) -> Iterator[str]:
-    import uvicorn
-
-    from dxtree.service.running import configuration
-
-    server = uvicorn.Server(configuration(make_app(judge, settings), settings))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-
-
 @pytest.fixture(scope="module")
 def address(judge: Judge) -> Iterator[str]:
-    yield from served(judge, ServiceSettings(port=0, waiting_per_client=64))
+    with running(judge, waiting_per_client=64) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
@@ -293,8 +278,8 @@ def test_a_key_goes_with_every_question_and_a_wrong_one_is_told(
     ring, file = KeyRing({}), tmp_path / "keys"
     key = ring.add("clinic")
     ring.write(file)
-    for address in served(judge, ServiceSettings(port=0, keys=file)):
-        page = opened(at=address)
+    with running(judge, keys=file) as port:
+        page = opened(at=f"http://127.0.0.1:{port}")
         page.fill("#key", "dxt_wrong")
         page.click("#sample")
         page.wait_for_selector("#problem .problem")

@@ -7,18 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
-from dxtree.service import Judge, ServiceSettings, make_app
-from dxtree.service.running import configuration
+from dxtree.service import Judge, ServiceSettings
 from dxtree.service.settings import MIB
+from tests.dxtree.service.conftest import running
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/how-to/serve.md").read_text("utf-8")
@@ -28,15 +25,8 @@ RUN = {"sh": ("bash", "-e"), "python": (sys.executable,), "js": ("node", "--inpu
 
 @pytest.fixture(scope="module")
 def address(judge: Judge) -> Iterator[str]:
-    settings = ServiceSettings(port=0)
-    server = uvicorn.Server(configuration(make_app(judge, settings), settings))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with running(judge) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize("language", RUN)

@@ -9,36 +9,17 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import uvicorn
 
-from dxtree.service import Judge, ServiceSettings, make_app
-from dxtree.service.running import configuration
+from dxtree.service import Judge
+from tests.dxtree.service.conftest import running
 from tests.dxtree.service.test_diagnosing import as_json
-
-
-@contextlib.contextmanager
-def running(judge: Judge, **given: object) -> Iterator[int]:
-    """The port of a server in a thread of this process."""
-    settings = ServiceSettings(port=0, **given)
-    server = uvicorn.Server(configuration(make_app(judge, settings), settings))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(30)
 
 
 def gone(group: int, *, seconds: float) -> bool:
