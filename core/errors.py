@@ -38,6 +38,7 @@ Every exception that dxtree raises on purpose is a node of this tree::
     │   ├── RunLocked                   another process works in this folder
     │   └── OutOfSpace                  the disk is full
     ├── AuditError                      an audit trail does not hold or cannot be written
+    ├── ExplanationError                no map of where an answer hangs: method, net or time
     └── MissingExtra                    an optional dependency is not installed
 
 A message names the field, the rule and the remedy. It never repeats a value that came with a
@@ -241,6 +242,13 @@ class AuditError(DxtreeError):
     """An audit trail does not hold, or cannot be read or written."""
 
     status = 503
+    exit_code = 2
+
+
+class ExplanationError(DxtreeError):
+    """A map of where an answer hangs cannot be made: unknown method, unsuited net, or too little time."""
+
+    status = 422
     exit_code = 2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ from starlette.responses import JSONResponse
 
 from core.case import Case, ImageInput, body_sites
 from core.contributions import check_node
-from core.errors import DxtreeError
+from core.errors import DxtreeError, MissingExtra
 from dxtree.page.branches import branches
 from dxtree.page.card import blocks
 from dxtree.page.overlay import Overlay, overlay_of
@@ -29,6 +30,9 @@ from dxtree.service.waiting import WaitingRoom
 from modalities.cnn.attribution import AUTO, Attribution, available_methods, choose_method
 from modalities.cnn.explaining import explain
 from modalities.cnn.model import CnnModel
+
+SHARE = 0.8
+"""Of the time for an answer, waiting included, that a map may take: it ends itself, a thread cannot."""
 
 Judged = Callable[[Asked, str], Awaitable[tuple[Case, dict[str, Any]]]]
 """Answers a case for a client, as `POST /v1/diagnose` does: same checks, same places, same meters. The case
@@ -111,6 +115,7 @@ def _add_asking(
             is_root=answer["answer"] == tree.root,
             branches=branches(answer["tree"], tree, answer["answer"]),
             images=[(k, i.modality) for k, i in enumerate(case.images, 1) if _net(judge, i.modality)],
+            methods=available_methods(),
         )
 
     @routes.post("/contributions")
@@ -129,20 +134,21 @@ def _add_asking(
     async def saliency(request: Request) -> Response:
         node = _node(request)
         check_node(node, judge.pipeline.sums)
-        method = request.query_params.get("method", AUTO)
-        choose_method(method)
+        method = _method(request)
         asked = await read_request(request, settings)
-        number, one = _image(request, asked)
+        began = time.monotonic()
 
-        def work() -> tuple[Attribution, Overlay]:
+        def work() -> tuple[int, ImageInput, Attribution, Overlay]:
+            number, one = _image(request, desk.opened(asked))
             net = _net(judge, one.modality)
             if net is None:
                 raise Problem(422, "NoSaliency", "no map can be made of the model of this modality")
-            found = explain(net, one, judge.pipeline.sums, node, method, seconds=room.seconds)
-            return found, overlay_of(found)
+            left = SHARE * room.seconds - (time.monotonic() - began)
+            found = explain(net, one, judge.pipeline.sums, node, method, seconds=max(0.0, left))
+            return number, one, found, overlay_of(found)
 
-        async with room.place(request.scope["state"]["client"]), one_at_a_time(turn, room.seconds):
-            found, overlay = await room.run(work)
+        async with room.place(request.scope["state"]["client"]), one_at_a_time(turn, SHARE * room.seconds):
+            number, one, found, overlay = await room.run(work)
         return rendered(
             request,
             "saliency.html",
@@ -172,6 +178,16 @@ def _node(request: Request) -> str:
     if node is None:
         raise Problem(422, "UnknownNode", "name a node of the tree as: node=ID")
     return node
+
+
+def _method(request: Request) -> str:
+    """How the map is to be made, which must be possible here."""
+    method = request.query_params.get("method", AUTO)
+    try:
+        choose_method(method)
+    except MissingExtra as missing:  # asked for by a client, so no fault of the service
+        raise Problem(422, missing.code, missing.safe_message) from None
+    return method
 
 
 def _image(request: Request, asked: Asked) -> tuple[int, ImageInput]:

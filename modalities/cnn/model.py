@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from core.protocols import ImageResult
 from modalities.cnn.belonging import check_belongs, read_prior, read_temperature
 from modalities.cnn.gate import Gate
 from modalities.cnn.preprocess import ByteImage, Preprocessing, planes_of
-from modalities.engines import Engine, finite, load_engine, maker_of, source_file
+from modalities.engines import Engine, finite, load_engine, maker_of, net_maker, source_file
 from modalities.images import Square, decode_square, start_decoder
 from plugins.specs import ModelRequest
 
@@ -38,6 +39,8 @@ class CnnModel:
     provenance: Mapping[str, str]
     make_engine: Callable[[int], Engine]
     """Builds the same engine for so many calls at a time."""
+    make_net: Callable[[], Any] | None = None
+    """Gives the same net in torch (the extra `train`), built when first asked for; `None`: it has none."""
     _others: dict[int, Engine] = field(default_factory=dict, repr=False, compare=False)
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
@@ -109,4 +112,5 @@ def load_model(request: ModelRequest, modality: str) -> CnnModel:
             "licence": str(bundle.manifest.get("licence", "not stated")),
         },
         make_engine=maker_of(bundle, engine),
+        make_net=net_maker(bundle),
     )

@@ -7,56 +7,48 @@ matters moved this net's answer; it is no outline of a lesion and no proof.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from core.case import ImageInput
 from core.contributions import FLOOR, check_node
 from core.errors import ContractError
 from core.probabilities import LeafProbabilities, TreeProbabilities
-from core.tree import FloatArray, TreeSums
+from core.tree import TreeSums
+from modalities.cnn.attribution import OCCLUSION, Attribution
+from modalities.cnn.deadline import Deadline
 from modalities.cnn.model import CnnModel
 from modalities.cnn.preprocess import ByteImage
-from modalities.images import Square, decode, decode_square
+from modalities.images import Square, SquareImage, decode, decode_square
 
 GRID = 9
 """Cells along a side: 81 answers of the net, each cell about a ninth of what it sees."""
 
 
-@dataclass(frozen=True, eq=False)
-class Occlusion:
-    """What covering each part of one image does to a node.
-
-    `picture`: uint8 H x W x 3, upright. `frame`: left, top, right and bottom in its pixels of what the net
-    sees; nothing outside can matter. `drop`: float64 grid x grid over the frame, log P(node) less log P(node)
-    with the cell covered, in natural logarithms: above 0 the cell speaks for the node, below 0 against it.
-    `probability`: P(node) by this net from this image alone, before fusion.
-    """
-
-    picture: ByteImage
-    frame: tuple[float, float, float, float]
-    drop: FloatArray
-    node: str
-    probability: float
-
-
 def occlusion_of(
-    model: CnnModel, image: ImageInput, sums: TreeSums, node: str, *, grid: int = GRID
-) -> Occlusion:
+    model: CnnModel,
+    image: ImageInput,
+    sums: TreeSums,
+    node: str,
+    *,
+    grid: int = GRID,
+    deadline: Deadline | None = None,
+) -> Attribution:
     """Covers each of `grid` x `grid` cells of what the net sees. Costs grid ** 2 + 1 answers of the net.
 
     Raises what `core.contributions.check_node` raises for the node, `InputError` for an image that cannot be
-    read, `ContractError` for a grid of fewer than 2 cells or cells under 2 pixels.
+    read, `ContractError` for a grid of fewer than 2 cells or cells under 2 pixels, `ExplanationError` past
+    the deadline.
     """
     check_node(node, sums)
+    until = deadline or Deadline()
     seen = model.preprocessing.seen
     if not 2 <= grid <= seen.size // 2:
         raise ContractError(f"grid is {grid}; the net sees {seen.size} pixels, give 2 to {seen.size // 2}")
-    picture = decode(image.source, target_side=seen.target_side).pixels
-    square = np.ascontiguousarray(decode_square(image.source, seen).padded[..., :3])
+    picture = decode(image.source, target_side=seen.target_side)
+    square = plain_square(decode_square(image.source, seen))
 
     def log_p(pixels: ByteImage) -> float:
+        until.check()
         return float(np.log(max(_probability(model.probabilities(pixels), sums, node), FLOOR)))
 
     plain = log_p(square)
@@ -68,8 +60,21 @@ def occlusion_of(
             covered = square.copy()
             covered[edges[row] : edges[row + 1], edges[column] : edges[column + 1]] = mean
             drop[row, column] = plain - log_p(covered)
-    height, width = picture.shape[:2]
-    return Occlusion(picture, frame_of(seen, width, height), drop, node, float(np.exp(plain)))
+    height, width = picture.pixels.shape[:2]
+    return Attribution(
+        picture=picture.pixels,
+        frame=frame_of(seen, width, height),
+        values=drop,
+        node=node,
+        probability=float(np.exp(plain)),
+        method=OCCLUSION,
+        notes=picture.notes,
+    )
+
+
+def plain_square(square: SquareImage) -> ByteImage:
+    """uint8 size x size x 3 of what the decoder gave."""
+    return np.ascontiguousarray(square.padded[..., :3])
 
 
 def frame_of(seen: Square, width: int, height: int) -> tuple[float, float, float, float]:

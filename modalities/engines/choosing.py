@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 from core.cores import usable_cores
 from core.errors import BundleError, MissingExtra
@@ -56,6 +58,24 @@ def maker_of(bundle: Bundle, engine: Engine) -> Callable[[int], Engine]:
     file = INT8 if kind.precision == "int8" else source_file(bundle)
     small = Bundle(bundle.manifest, {file: bundle.files[file]}, bundle.digest)
     return lambda calls: build_engine(small, kind, calls=calls)
+
+
+def net_maker(bundle: Bundle) -> Callable[[], Any]:
+    """Gives the torch module of the bundle's own weights, in evaluation mode, built when first asked for.
+
+    It keeps the bytes of the source graph. The call raises `MissingExtra` without the extra `train`, and
+    `ContractError` where the weights cannot be read.
+    """
+    file = source_file(bundle)
+    small = Bundle(bundle.manifest, {file: bundle.files[file]}, bundle.digest)
+
+    @cache
+    def made() -> Any:
+        from modalities.engines.torch_engine import TorchEngine
+
+        return TorchEngine.of(small, "torch").net
+
+    return made
 
 
 def threads_for(calls: int) -> int:

@@ -78,7 +78,7 @@ def test_a_planted_cue_is_found_where_it_stands_in_the_upright_picture(
     )
     assert found.picture.shape == (200, 300, 3)
     left, top, right, bottom = found.frame
-    row, column = np.unravel_index(found.drop.argmax(), found.drop.shape)
+    row, column = np.unravel_index(found.values.argmax(), found.values.shape)
     cell_x, cell_y = (right - left) / 9, (bottom - top) / 9
     assert abs(left + (column + 0.5) * cell_x - x) < cell_x
     assert abs(top + (row + 0.5) * cell_y - y) < cell_y
@@ -88,21 +88,21 @@ def test_any_node_above_a_class_has_a_map_and_what_speaks_against_it_is_below_ze
     image = drawn((140, 90, 160, 110))
     above = occlusion_of(model_of(sums), image, sums, "Malignant")
     against = occlusion_of(model_of(sums), image, sums, "Benign")
-    assert above.drop.max() > 1e-3
-    assert against.drop.min() < -1e-3
+    assert above.values.max() > 1e-3
+    assert against.values.min() < -1e-3
     assert above.probability + against.probability == pytest.approx(1)
 
 
 def test_another_net_gives_another_map(sums: TreeSums) -> None:
     image = drawn((140, 90, 160, 110))
-    maps = [occlusion_of(model_of(sums, s), image, sums, "Malignant:Melanoma").drop for s in (1.0, -1.0)]
+    maps = [occlusion_of(model_of(sums, s), image, sums, "Malignant:Melanoma").values for s in (1.0, -1.0)]
     assert np.corrcoef(maps[0].ravel(), maps[1].ravel())[0, 1] < 0
 
 
 def test_a_picture_of_one_colour_hangs_on_nothing(sums: TreeSums) -> None:
     found = occlusion_of(model_of(sums), drawn((0, 0, 0, 0)), sums, "Malignant", grid=3)
-    assert found.drop.shape == (3, 3)
-    assert not found.drop.any()
+    assert found.values.shape == (3, 3)
+    assert not found.values.any()
 
 
 def test_what_cannot_be_covered_is_a_typed_error(sums: TreeSums) -> None:

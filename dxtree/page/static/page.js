@@ -5,6 +5,7 @@
   const ASKING = ["/diagnose", "/contributions", "/saliency"];
   const chosen = []; // {file, modality, url}
   let asked = null; // the case of the answer that is shown
+  let method = null; // how maps are made, once that was chosen
 
   const byId = (id) => document.getElementById(id);
   const wording = (element, number) => element.dataset.text.replace("{number}", number);
@@ -150,7 +151,8 @@
       const files = [...event.target.files];
       event.target.value = ""; // the same file may be chosen once more
       add(files);
-    } else if (event.target.closest("#case")) changed();
+    } else if (event.target.id === "method") method = event.target.value;
+    else if (event.target.closest("#case")) changed();
   });
   document.addEventListener("input", (event) => {
     if (!event.target.matches("input.opacity")) return;
@@ -169,6 +171,7 @@
     Object.assign(event.detail.headers, authorised());
     if (path === "/diagnose") asked = body();
     if (ASKING.includes(path)) event.detail.parameters = asked;
+    if (path === "/saliency" && method) event.detail.path += "&method=" + encodeURIComponent(method);
   });
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (event.detail.elt.id !== "case") return;
@@ -176,7 +179,10 @@
     changed();
   });
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.id === "answer") byId("stale").textContent = "";
+    if (event.detail.target.id === "answer") {
+      byId("stale").textContent = "";
+      if (method && byId("method")) byId("method").value = method;
+    }
     const focus = event.detail.target.querySelector("[data-focus]");
     if (focus) focus.focus();
   });

@@ -169,6 +169,7 @@ def test_a_notice_and_a_label_are_escaped() -> None:
             is_root=False,
             branches=branches(answer["tree"], taxonomy, HOSTILE),
             images=[(1, HOSTILE)],
+            methods=("auto", "occlusion"),
         )
     )
     assert "<script" not in text
