@@ -71,14 +71,18 @@ def compress(
     chosen = material.chosen(CALIBRATION, images)
     # What cannot be reached is said before the first net learns.
     slim = without_auxiliary(material.dense())
-    for config, _ in asked:
-        planned_sparsity(slim, config)
+    planned = []
+    for done, (config, folder) in enumerate(asked):
+        progress("planning", done, len(asked))
+        sparsity = planned_sparsity(slim, config)
+        planned.append((config.model_copy(update={"sparsity": sparsity}), folder))
+    progress("planning", len(asked), len(asked))
     progress("reading training images", 0, 1)
     data, bad = material.run.training_set(FINAL)
     progress("reading training images", 1, 1)
     made = [
         make(material, data, config, folder, lambda row, config=config: learning(config, row))  # type: ignore[misc]
-        for config, folder in asked
+        for config, folder in planned
     ]
     bundle = material.bundle
     preprocessing = Preprocessing.from_dict(bundle.require("preprocessing", dict))

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+import torch
+from scipy.optimize import brentq
 from torch import nn
 
 from core.errors import TrainingError
-from modalities.compression.pruning import prunable
+from modalities.compression.layers import write_layer
+from modalities.compression.pruning import choose, prunable
 from modalities.compression.settings import CompressionConfig
+from modalities.compression.sharing import assign, cluster
+from modalities.compression.tensor import SharedTensor
 
 MARGIN = 0.97
-"""Share of the bytes allowed that sparsity is planned for; layers differ from the estimate by that much."""
+"""Share of the bytes allowed that sparsity is planned for: what learning changes afterwards."""
+SPARSEST = 0.999
+"""The largest share of zeros that is planned."""
+STEP = 0.0005
+"""What sparsity is found to."""
 
 
 @dataclass(frozen=True)
@@ -39,43 +50,42 @@ def phases(config: CompressionConfig, size: int, epoch_steps: int) -> list[Phase
 
 
 def planned_sparsity(net: nn.Module, config: CompressionConfig) -> float:
-    """The share of weights that are to be zero. Raises `TrainingError` where the ratio cannot be reached."""
+    """The share of weights that are to be zero: the one that is given, or what the ratio asked for takes.
+
+    Found by pruning and sharing a copy of the weights at once, without learning: the layers of the file that
+    learning ends with are as long within some hundredths. Raises `TrainingError` where the ratio cannot be
+    reached.
+    """
     if config.sparsity is not None:
         return config.sparsity
-    weights = sum(p.numel() for p in prunable(net).values())
+    weights = {name: w.detach().cpu() for name, w in prunable(net).items()}
     channels = sum(m.num_features for m in net.modules() if isinstance(m, nn.BatchNorm2d))
     # Scale and shift of batch norm in float16; the names and shapes of the graph.
-    rest = 4 * channels + 300 * len(prunable(net))
-    try:
-        return sparsity_for(config.target_ratio, config.bits, weights, rest)
-    except ValueError as error:
-        raise TrainingError(f"target_ratio {config.target_ratio:g} cannot be reached: {error}") from None
+    rest = 4 * channels + 200 * len(weights)
+    full = 4 * sum(w.numel() for w in weights.values()) + rest
+    allowed = MARGIN * full / config.target_ratio - rest
 
+    def excess(sparsity: float) -> float:
+        return math.log(layer_bytes(weights, sparsity, config.bits) / allowed)
 
-def sparsity_for(target_ratio: float, bits: int, weights: int, rest_bytes: int) -> float:
-    """The smallest sparsity, of a half and more, at which `weights` weights and `rest_bytes` other bytes
-    reach the ratio; 0 where even dense weights reach it.
-
-    A weight costs the entropy of being zero or not, and `.88 bits` where it is not: what a Huffman code of
-    2 ** bits values that k-means placed takes. Raises `ValueError` where the other bytes alone are too many.
-    """
-    full = 4 * weights + rest_bytes
-    allowed = MARGIN * 8 * (full / target_ratio - rest_bytes)
-    if allowed <= 0:
-        raise ValueError(
-            f"{rest_bytes} bytes that are no weights are more than 1/{target_ratio:g} of the net"
+    if allowed <= 0 or excess(SPARSEST) > 0:
+        raise TrainingError(
+            f"target_ratio {config.target_ratio:g} cannot be reached: what is no weight takes {rest} bytes, "
+            f"and at most {SPARSEST:.1%} of the weights become zero"
         )
-    low, high = 0.0, 0.5  # density; the cost rises with it up to more than half
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if weights * _cost(middle, bits) <= allowed else (low, middle)
-    if low > 0.4999 and weights * _cost(1.0, bits) <= allowed:
+    if excess(0.0) <= 0:
         return 0.0
-    return 1 - low
+    found: float = brentq(excess, 0.0, SPARSEST, xtol=STEP)
+    return min(SPARSEST, math.ceil(found / STEP + 1) * STEP)
 
 
-def _cost(density: float, bits: int) -> float:
-    """Bits of a weight in the mean."""
-    zero = 1 - density
-    entropy = -sum(p * math.log2(p) for p in (density, zero) if p > 0)
-    return entropy + density * 0.88 * bits
+def layer_bytes(weights: Mapping[str, torch.Tensor], sparsity: float, bits: int) -> int:
+    """Bytes of the layers of a file whose weights are pruned and shared as they are now."""
+    total = 0
+    for index, (name, mask) in enumerate(choose(weights, sparsity).items()):
+        given = (weights[name] * mask).double().numpy()
+        centroids = cluster(given[given != 0], 2**bits)
+        shared = np.concatenate([[0.0], centroids])[np.where(given != 0, assign(given, centroids) + 1, 0)]
+        code, body = write_layer(index, SharedTensor.of(shared.astype(np.float16)))
+        total += len(code) + len(body)
+    return total

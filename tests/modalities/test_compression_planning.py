@@ -13,7 +13,7 @@ from torch import nn
 from core.errors import TrainingError
 from modalities.compression.codebooks import Codebooks
 from modalities.compression.packing import in_float32, pack
-from modalities.compression.planning import phases, planned_sparsity, sparsity_for
+from modalities.compression.planning import phases, planned_sparsity
 from modalities.compression.pruning import choose, prunable, sparsity_of
 from modalities.compression.settings import CompressionConfig
 
@@ -28,38 +28,8 @@ def test_phases_follow_one_another_without_a_gap() -> None:
     ]
 
 
-@given(
-    ratio=st.floats(11, 100),
-    bits=st.integers(2, 8),
-    weights=st.integers(10_000, 10**8),
-    rest=st.integers(0, 50),
-)
-def test_a_larger_ratio_needs_more_sparsity(ratio: float, bits: int, weights: int, rest: int) -> None:
-    less, more = (sparsity_for(r, bits, weights, rest) for r in (ratio, 1.5 * ratio))
-    assert less == 0 or less >= 0.5
-    assert less < more < 1 or less == more == 0
-
-
-def test_dense_weights_of_one_bit_reach_a_small_ratio() -> None:
-    assert sparsity_for(1.5, 1, 100_000, 0) == 0
-
-
-def test_bytes_that_are_no_weights_can_forbid_a_ratio() -> None:
-    with pytest.raises(ValueError, match=r"1/100 of the net"):
-        sparsity_for(100, 5, 1_000, 1_000)
-    with pytest.raises(TrainingError, match="target_ratio 200 cannot be reached"):
-        planned_sparsity(nn.Conv2d(3, 4, 3), CompressionConfig(target_ratio=200))
-
-
-def test_a_sparsity_that_is_given_is_taken() -> None:
-    assert planned_sparsity(nn.Conv2d(3, 4, 3), CompressionConfig(sparsity=0.25)) == 0.25
-
-
-@pytest.mark.parametrize(("ratio", "bits"), [(12, 5), (35, 4)])
-def test_the_bytes_of_a_random_net_reach_the_ratio_and_pass_it_by_less_than_a_fifth(
-    ratio: float, bits: int
-) -> None:
-    """Normal weights, which trained ones resemble; sparsity is planned to reach the ratio, not to miss it."""
+def random_net() -> nn.Sequential:
+    """Normal weights, which trained ones resemble."""
     torch.manual_seed(0)
     net = nn.Sequential(
         nn.Conv2d(3, 128, 3), nn.BatchNorm2d(128), nn.ReLU(), nn.Conv2d(128, 512, 3), nn.BatchNorm2d(512),
@@ -68,6 +38,38 @@ def test_the_bytes_of_a_random_net_reach_the_ratio_and_pass_it_by_less_than_a_fi
     with torch.no_grad():
         for weight in prunable(net).values():
             weight.normal_(0, 0.05)
+    return net
+
+
+def test_a_larger_ratio_needs_more_sparsity() -> None:
+    net = random_net()
+    found = [planned_sparsity(net, CompressionConfig(target_ratio=r)) for r in (12, 20, 35)]
+    assert 0 < found[0] < found[1] < found[2] < 1
+
+
+def test_dense_weights_of_one_bit_reach_a_small_ratio() -> None:
+    assert planned_sparsity(random_net(), CompressionConfig(target_ratio=1.5, bits=1)) == 0
+
+
+def test_a_ratio_that_what_is_no_weight_forbids_is_refused() -> None:
+    with pytest.raises(TrainingError, match="target_ratio 200 cannot be reached"):
+        planned_sparsity(nn.Conv2d(3, 4, 3), CompressionConfig(target_ratio=200))
+
+
+def test_planning_changes_no_weight() -> None:
+    net = random_net()
+    before = {name: w.detach().clone() for name, w in net.named_parameters()}
+    planned_sparsity(net, CompressionConfig(target_ratio=12))
+    assert all(torch.equal(w, before[name]) for name, w in net.named_parameters())
+
+
+def test_a_sparsity_that_is_given_is_taken() -> None:
+    assert planned_sparsity(nn.Conv2d(3, 4, 3), CompressionConfig(sparsity=0.25)) == 0.25
+
+
+@pytest.mark.parametrize(("ratio", "bits"), [(12, 5), (35, 4)])
+def test_the_bytes_of_a_net_reach_the_ratio_and_pass_it_by_a_tenth_at_most(ratio: float, bits: int) -> None:
+    net = random_net()
     dense = len(in_float32(pack(net, 32).graph))
     config = CompressionConfig(target_ratio=ratio, bits=bits)
     wanted = planned_sparsity(net, config)
@@ -76,7 +78,7 @@ def test_the_bytes_of_a_random_net_reach_the_ratio_and_pass_it_by_less_than_a_fi
             prunable(net)[name].mul_(mask)
         Codebooks.of(prunable(net), bits)
     assert sparsity_of(prunable(net)) == pytest.approx(wanted, abs=1e-4)
-    assert ratio <= dense / len(pack(net, 32).file) <= 1.2 * ratio
+    assert ratio <= dense / len(pack(net, 32).file) <= 1.1 * ratio
 
 
 @pytest.mark.parametrize(
