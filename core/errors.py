@@ -26,7 +26,9 @@ Every exception that dxtree raises on purpose is a node of this tree::
     │   ├── UnsafeFormat                pickle, TorchScript and their kin
     │   └── ContractError               labels, taxonomy, shapes or version do not fit
     ├── PluginError                     a plugin is broken, duplicate or misspelt
-    │   └── PluginContractError         a plugin answered with the wrong thing
+    │   ├── PluginContractError         a plugin answered with the wrong thing
+    │   ├── PluginNotAllowed            the allow-list does not hold this plugin, or other files of it
+    │   └── PluginVersionError          it was written for another version of the hooks
     ├── ModelError                      a model failed while it ran
     │   ├── NonFiniteOutput             NaN, infinite or all-zero probabilities
     │   ├── IncoherentOutput            the tree does not sum up
@@ -182,6 +184,14 @@ class PluginError(DxtreeError):
 
 class PluginContractError(PluginError):
     """A plugin answered with the wrong type, shape or labels."""
+
+
+class PluginNotAllowed(PluginError):
+    """The allow-list does not hold this plugin, or holds other files of it."""
+
+
+class PluginVersionError(PluginError):
+    """A plugin was written for another version of the hooks."""
 
 
 class ModelError(DxtreeError):

@@ -51,4 +51,8 @@ class Toy:
 def dxtree_modalities() -> list[ModalitySpec]:
     """Offers the modality `confocal`; a real plugin would read its weights when it is loaded."""
     title = "Reflectance confocal microscopy"
-    return [ModalitySpec(NAME, title, load=lambda request: Toy(request.partition))]
+    about = {
+        "licence": "Apache-2.0",
+        "card": "A toy with random numbers, trained on nothing. For no patient.",
+    }
+    return [ModalitySpec(NAME, title, load=lambda request: Toy(request.partition), **about)]

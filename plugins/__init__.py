@@ -13,7 +13,8 @@ A plugin is a module with hook implementations; each returns specs whose `load` 
         return my_net.Model(request.partition)
 """
 
-from plugins.hookspecs import API_VERSION, hookimpl
+from plugins.api_version import API_VERSION
+from plugins.hookspecs import hookimpl
 from plugins.specs import CohortSpec, FuserSpec, ModalitySpec, ModelRequest, ModelSetSpec, TaxonomySpec
 
 __all__ = [

@@ -10,6 +10,7 @@ from threading import Lock
 from core.errors import BundleError, DxtreeError, PluginContractError
 from core.pipeline import Pipeline
 from core.protocols import Adjustment, Fuser, ModalityModel
+from plugins.allow_list import AllowList
 from plugins.config import Settings
 from plugins.manager import PluginManager
 from plugins.model_set import MANIFEST, UNCALIBRATED, ModelSet
@@ -25,12 +26,16 @@ CALIBRATORS = "fusion.calibrating.calibrator"
 
 
 def load_registry(settings: Settings | None = None) -> Registry:
-    """Loads the built-in plugins and those that the settings switch on."""
+    """Loads the built-in plugins and those that the settings switch on, but none that they switch off.
+
+    Raises `PluginError` where the settings name an allow-list that cannot be read.
+    """
     chosen = settings or Settings.from_environment()
-    manager = PluginManager()
+    manager = PluginManager(chosen.disabled, AllowList.read(chosen.allowed) if chosen.allowed else None)
     manager.load_entry_points(chosen.names())
     for file in chosen.files():
         manager.load_file(file)
+    manager.check_disabled()
     return Registry.of(manager)
 
 

@@ -10,9 +10,6 @@ from core.case import Case
 from core.diagnosis import Diagnosis
 from plugins.specs import CohortSpec, FuserSpec, ModalitySpec, ModelSetSpec, TaxonomySpec
 
-API_VERSION = 1
-"""A plugin may state the version it was written for as `DXTREE_API_VERSION`; another one is refused."""
-
 PROJECT = "dxtree"
 
 hookspec = pluggy.HookspecMarker(PROJECT)

@@ -7,12 +7,10 @@ neighbour changes an answer.
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -22,13 +20,17 @@ import pluggy
 from core.case import Case
 from core.diagnosis import Diagnosis
 from core.errors import DxtreeError, PluginError, did_you_mean
-from plugins import hookspecs
-from plugins.hookspecs import API_VERSION, PROJECT
+from plugins import hookspecs, source
+from plugins.allow_list import AllowList
+from plugins.api_version import check_version
+from plugins.hookspecs import PROJECT
+from plugins.source import OWN_DISTRIBUTION, Source
 
 GROUP = "dxtree"
-OWN_DISTRIBUTION = "dxtree"
+FIRST_VERSION = 1
+"""The plugin API of a plugin that states none."""
 
-State = Literal["ok", "failed", "not enabled"]
+State = Literal["ok", "failed", "not enabled", "disabled"]
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,22 @@ class PluginStatus:
 
 
 class PluginManager:
-    """Loads plugins and calls their hooks, each behind a guard."""
+    """Loads plugins and calls their hooks, each behind a guard.
 
-    def __init__(self) -> None:
+    `disabled` are names of plugins, built-in ones too, that are not even imported. With `allowed` a plugin
+    that is not built in is imported only where the list holds the digest of its files.
+    """
+
+    def __init__(self, disabled: Iterable[str] = (), allowed: AllowList | None = None) -> None:
         self._pluggy = pluggy.PluginManager(PROJECT)
         self._pluggy.add_hookspecs(hookspecs)
         self._statuses: dict[str, PluginStatus] = {}
+        self._sources: dict[str, Source] = {}
         self._files: dict[Path, str] = {}
+        self._enabled: tuple[str, ...] = ()
+        self._disabled = frozenset(disabled)
+        self._met: set[str] = set()
+        self._allowed = allowed
 
     @property
     def statuses(self) -> tuple[PluginStatus, ...]:
@@ -62,42 +73,59 @@ class PluginManager:
         A plugin is code with the user's rights, so installing one does not switch it on. A name in
         `enabled` that nothing installed bears is listed as failed.
         """
-        wanted = set(enabled)
+        self._enabled = tuple(dict.fromkeys((*self._enabled, *enabled)))
+        wanted, seen = set(enabled), set[str]()
         # Ours first: a stranger's entry point that names a module of ours must not take it away.
         found = sorted(
             entry_points(group=GROUP),
-            key=lambda e: (_distribution(e) != OWN_DISTRIBUTION, _distribution(e), e.name, e.value),
+            key=lambda e: ((d := source.distribution_of(e)) != OWN_DISTRIBUTION, d, e.name, e.value),
         )
-        seen: set[str] = set()
-        for entry in found:
-            origin = _distribution(entry)
-            built_in = origin == OWN_DISTRIBUTION
-            name = entry.name if built_in else f"{origin}:{entry.name}"
-            names = {entry.name, origin, name}
-            seen |= names
-            status = PluginStatus(name, origin, "ok", built_in=built_in)
-            if built_in or wanted & names:
-                self._guarded(status, entry.load)
+        for plugin in map(source.of_entry_point, found):
+            seen |= plugin.aliases
+            if plugin.built_in or wanted & plugin.aliases or self._is_disabled(plugin):
+                self._guarded(plugin)
             else:
-                self._statuses.setdefault(name, replace(status, state="not enabled"))
+                self._sources.setdefault(plugin.name, plugin)
+                self._statuses.setdefault(plugin.name, _status(plugin, "not enabled"))
         for absent in sorted(wanted - seen):
-            cause = PluginError(f"no installed plugin is named {absent!r}{did_you_mean(absent, seen)}")
-            self._statuses[absent] = PluginStatus(absent, "not installed", "failed", cause)
+            self._absent(absent, f"no installed plugin is named {absent!r}{did_you_mean(absent, seen)}")
 
     def load_file(self, path: str | Path) -> PluginStatus:
         """Loads a plugin that is one Python file, once; a failure is kept, not raised."""
         file = Path(path)
         place = file.absolute()
         if place not in self._files:
-            status = PluginStatus(file.stem, file.name, "ok")
-            self._files[place] = self._guarded(status, lambda: _import_file(file))
+            self._enabled = (*self._enabled, str(place))
+            self._files[place] = self._guarded(source.of_file(file))
         return self._statuses[self._files[place]]
 
     def add(self, module: ModuleType | Any, name: str, *, built_in: bool = False) -> PluginStatus:
         """Registers an object whose attributes are hook implementations."""
-        return self._statuses[
-            self._guarded(PluginStatus(name, "given", "ok", built_in=built_in), lambda: module)
-        ]
+        return self._statuses[self._guarded(source.of_object(module, name, built_in=built_in))]
+
+    @property
+    def enabled(self) -> tuple[str, ...]:
+        """The names and the files that were switched on, as settings take them."""
+        return self._enabled
+
+    def resolve(self, name: str) -> str:
+        """A plugin's own name for that of its entry point or distribution, where one alone bears it."""
+        found = [known for known, plugin in self._sources.items() if name in plugin.aliases]
+        return name if name in self._sources or len(found) != 1 else found[0]
+
+    def digest(self, name: str) -> str:
+        """The sha256 of a plugin's files, see `plugins.source`. Raises `PluginError` where there are none."""
+        if name not in self._sources:
+            near = did_you_mean(name, self._sources)
+            raise PluginError(
+                f"no plugin {name!r} has files here; there are {', '.join(self._sources)}{near}"
+            )
+        return self._sources[name].digest()
+
+    def check_disabled(self) -> None:
+        """Lists as failed every disabled name that no plugin bore: a slip of the pen must not go unseen."""
+        for absent in sorted(self._disabled - self._met):
+            self._absent(absent, f"no plugin is named {absent!r}, so none of that name was switched off")
 
     def offers(self, hook: str) -> Iterator[tuple[str, Any]]:
         """(plugin name, spec) of everything that the plugins offer through a hook, by plugin name.
@@ -126,7 +154,8 @@ class PluginManager:
 
     def fail(self, name: str, why: str, error: BaseException | None = None) -> None:
         """Marks a plugin as failed and forgets its hooks."""
-        cause = PluginError(f"plugin {name!r}: {why}")
+        kind = type(error) if isinstance(error, PluginError) else PluginError
+        cause = kind(f"plugin {name!r}: {why}")
         cause.__cause__ = error
         self._statuses[name] = replace(self._statuses[name], state="failed", cause=cause)
         if self._pluggy.has_plugin(name):
@@ -144,22 +173,35 @@ class PluginManager:
         found = getattr(self._pluggy.hook, hook).get_hookimpls()
         return sorted(found, key=lambda i: str(i.plugin_name))
 
-    def _guarded(self, status: PluginStatus, load: Callable[[], Any]) -> str:
-        """Registers what `load` gives; returns the name under which the plugin's status is kept."""
-        name = status.name
+    def _absent(self, name: str, why: str) -> None:
+        self._statuses[name] = PluginStatus(name, "not installed", "failed", PluginError(why))
+
+    def _is_disabled(self, plugin: Source) -> bool:
+        named = self._disabled & plugin.aliases
+        self._met |= named
+        return bool(named)
+
+    def _guarded(self, plugin: Source) -> str:
+        """Registers what a source holds; returns the name under which the plugin's status is kept."""
+        name = plugin.name
         if name in self._statuses and self._statuses[name].state != "not enabled":
-            both = f"{self._statuses[name].origin} and {status.origin}"
+            both = f"{self._statuses[name].origin} and {plugin.origin}"
             if not self._statuses[name].built_in:
                 self.fail(name, f"two plugins bear this name: {both}; remove or rename one")
                 return name
-            name = f"{status.origin}:{name}"
-            self._statuses[name] = replace(status, name=name)
+            name = f"{plugin.origin}:{name}"
+            self._statuses[name] = replace(_status(plugin, "ok"), name=name)
             self.fail(name, f"{both} bear the name of a built-in plugin; rename yours")
             return name
-        self._statuses[name] = status
+        self._sources[name] = plugin
+        self._statuses[name] = _status(plugin, "disabled" if self._is_disabled(plugin) else "ok")
+        if self._statuses[name].state == "disabled":
+            return name
         try:
-            module = load()
-            _check_version(module)
+            if self._allowed is not None and not plugin.built_in:
+                self._allowed.check(name, plugin.digest())
+            module = plugin.load()
+            check_version(getattr(module, "DXTREE_API_VERSION", FIRST_VERSION))
             _check_hook_names(module)
             self._pluggy.register(module, name=name)
         except KeyboardInterrupt:
@@ -172,35 +214,8 @@ class PluginManager:
         return name
 
 
-def _distribution(entry: EntryPoint) -> str:
-    try:
-        name = entry.dist.name if entry.dist is not None else None
-    except Exception:  # importlib.metadata raises several classes where a distribution is half removed
-        name = None
-    return name or "unknown distribution"
-
-
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file() or path.suffix != ".py":
-        raise PluginError("a one-file plugin is an existing .py file")
-    # The name in sys.modules cannot collide with an importable module.
-    spec = importlib.util.spec_from_file_location(f"dxtree_plugin_file.{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise PluginError("Python cannot import this file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[spec.name]
-        raise
-    return module
-
-
-def _check_version(module: Any) -> None:
-    version = getattr(module, "DXTREE_API_VERSION", API_VERSION)
-    if version != API_VERSION:
-        raise PluginError(f"it was written for plugin API {version!r}; this is {API_VERSION}")
+def _status(plugin: Source, state: State) -> PluginStatus:
+    return PluginStatus(plugin.name, plugin.origin, state, built_in=plugin.built_in)
 
 
 def _check_hook_names(module: Any) -> None:

@@ -36,12 +36,18 @@ class ModalitySpec:
     """One imaging modality. `name` is what an image says it is; `load` builds the model, lazily.
 
     With `needs_bundle` the modality is offered only by pipelines whose model set has a bundle for it.
+    `samples` draws the bytes of two files at least that the model reads, for a modality whose files are no
+    pictures; `licence` and `card` speak of the model where no bundle does: its licence by SPDX, and what it
+    was made from and is not for, in Markdown.
     """
 
     name: str
     title: str
     load: LoadModality
     needs_bundle: bool = False
+    samples: Callable[[], Sequence[bytes]] | None = None
+    licence: str = ""
+    card: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
+from core.checks import GatePolicy
 from core.errors import DxtreeError
 from core.pipeline import Pipeline
 from plugins.assembly import assemble, find_model_set, load_registry
@@ -29,30 +29,29 @@ class Recipe:
     engine: str = "auto"
     prevalence: Mapping[str, float] = field(default_factory=dict)
     strict: bool = False
+    gate: GatePolicy = field(default_factory=GatePolicy)
 
     def absolute(self) -> Recipe:
         """The same for a process with another working directory."""
-        plugins = tuple(str(Path(p).absolute()) if p.endswith(".py") else p for p in self.settings.plugins)
-        models = self.settings.models
-        if models is not None and Path(models).is_dir():
-            models = str(Path(models).absolute())
-        return replace(self, settings=Settings(plugins, models))
+        return replace(self, settings=self.settings.absolute())
 
     def pipeline(self) -> Pipeline:
         """The pipeline; its models are not loaded yet. Raises what a plugin, set or option lacks."""
         registry = load_registry(self.settings)
         models = find_model_set(registry, self.settings.models)
         made = assemble(registry, models, fuser=self.fuser, engine=self.engine, calibration=self.calibration)
-        return made.with_prevalence(self.prevalence)
+        return made.with_prevalence(self.prevalence).with_gate(self.gate)
 
     def to_dict(self) -> dict[str, Any]:
         """The options that change an answer, as JSON."""
+        gate = {"gate": dict(sorted(self.gate.actions.items()))} if self.gate.actions else {}
         return {
             "fuser": self.fuser,
             "calibration": self.calibration,
             "engine": self.engine,
             "prevalence": dict(sorted(self.prevalence.items())),
             "strict": self.strict,
+            **gate,
         }
 
 

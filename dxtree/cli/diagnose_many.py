@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dxtree.cli.diagnose import PrevalenceOption, shares_of
+from dxtree.cli.gate import GateOption, policy_of
 from dxtree.cli.options import (
     CalibrationOption,
     FuserOption,
@@ -58,6 +60,7 @@ def diagnose_many(
     keep_going: Annotated[
         bool, typer.Option("--keep-going/--fail", help="End with 0 though cases have faults, in place of 1.")
     ] = False,
+    gate: GateOption = None,
     prevalence: PrevalenceOption = None,
     models: ModelsOption = None,
     plugin: PluginOption = None,
@@ -75,12 +78,13 @@ def diagnose_many(
     registry_of(plugin)  # says which plugins are left out
     settings = Settings.from_environment().with_plugins(tuple(plugin or ()))
     recipe = Recipe(
-        settings=Settings(settings.plugins, models or settings.models),
+        settings=replace(settings, models=models or settings.models),
         fuser=fuser,
         calibration=calibration,
         engine=net,
         prevalence=shares_of(prevalence or []),
         strict=strict,
+        gate=policy_of(gate),
     )
     batch = Batch(cases, out, recipe, root=root, shard_rows=shard_rows, window=window, pool=pool)
     stop = Stop()

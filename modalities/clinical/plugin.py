@@ -8,6 +8,10 @@ from core.protocols import ModalityModel
 from plugins import ModalitySpec, ModelRequest, hookimpl
 
 NAME = "clinical"
+CARD = """Close-up photographs of one lesion, by camera or phone, in focus, without a dermatoscope. Not for
+pictures of a whole body, nails or mucosa. What the net was trained on, how good it is and where it fails
+stands in the card of the model set.
+"""
 
 
 def load(request: ModelRequest) -> ModalityModel:
@@ -20,4 +24,4 @@ def load(request: ModelRequest) -> ModalityModel:
 @hookimpl
 def dxtree_modalities() -> Iterable[ModalitySpec]:
     """Offers the modality `clinical`."""
-    return [ModalitySpec(NAME, "Clinical close-up photograph", load, needs_bundle=True)]
+    return [ModalitySpec(NAME, "Clinical close-up photograph", load, needs_bundle=True, card=CARD)]

@@ -32,7 +32,13 @@ def modality_from_encoder(
     `reads` is the modality of the cohort's images to fit on, `name` unless given.
     """
     load = partial(_load, name, encoder_factory)
-    return EncoderModality(name, title, load, needs_bundle=True, encoder=encoder_factory, reads=reads or name)
+    seen = reads or name
+    card = f"""A linear head on the frozen encoder {name!r}, for images of the modality {seen!r}. What the
+head was fitted on, how good it is and where it fails stands in the card of the model set.
+"""
+    return EncoderModality(
+        name, title, load, needs_bundle=True, card=card, encoder=encoder_factory, reads=seen
+    )
 
 
 def _load(name: str, encoder_factory: Callable[[], Encoder], request: ModelRequest) -> ModalityModel:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import ContractError
+from modalities.engines import silent
 from modalities.engines.engine import FloatArray
 from modalities.engines.graphs import check_graph
 
@@ -21,8 +22,7 @@ class OnnxRuntimeEngine:
     def __init__(
         self, graph: bytes, threads: int = 1, *, spinning: bool = False, name: str = "onnxruntime"
     ) -> None:
-        import onnxruntime
-
+        onnxruntime = silent.onnxruntime()
         self.name = name
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ContractError, MissingExtra
+from modalities.engines import silent
 from modalities.engines.engine import FloatArray
 from modalities.engines.graphs import check_graph
 
@@ -75,8 +76,7 @@ def simplified(graph: bytes) -> bytes:
 
     Raises `ContractError` where ONNX Runtime cannot read it.
     """
-    import onnxruntime
-
+    onnxruntime = silent.onnxruntime()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 4
@@ -121,6 +121,7 @@ def _input(graph: bytes) -> str:
 def _tools() -> Any:
     try:
         import onnx  # noqa: F401
+        silent.onnxruntime()
         from onnxruntime import quantization
     except ImportError as error:
         raise MissingExtra("an int8 graph", "train") from error

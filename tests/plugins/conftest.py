@@ -137,7 +137,8 @@ class Model(Base):
 
 @hookimpl
 def dxtree_modalities():
-    return [ModalitySpec({modality!r}, "Of a test", lambda request: Model(request.partition))]
+    about = {{"licence": "CC0-1.0", "card": "Made by a test, for a test."}}
+    return [ModalitySpec({modality!r}, "Of a test", lambda request: Model(request.partition), **about)]
 """
 
 

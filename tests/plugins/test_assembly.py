@@ -232,7 +232,7 @@ def test_a_model_that_cannot_be_loaded_fails_alone_and_says_why(
 ) -> None:
     body, cause = LOADS[fault]
     text = source("confocal").replace(
-        "lambda request: Model(request.partition))]", f"load)]\n\ndef load(request):\n    {body}"
+        "lambda request: Model(request.partition), **about)]", f"load)]\n\ndef load(request):\n    {body}"
     )
     pipeline = assemble(registry_with(plugin("faulty", text)), models)
     with pytest.raises(PluginError, match=cause):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from core.errors import PluginError
 from core.manifest import read_bundle, write_bundle
-from plugins.conformance import Finding, check
+from plugins.assembly import load_registry
+from plugins.config import Settings
+from plugins.conformance import Finding, PluginContract, check
 from plugins.model_set import MANIFEST, ModelSet
 from plugins.registry import Registry
 
@@ -19,6 +23,13 @@ Load = Callable[..., Registry]
 pytestmark = pytest.mark.usefixtures("globals_kept")
 
 NO_IMAGE = "a file that is no image is a typed error"
+ANSWERS = "it answers for its samples"
+PATHS = "a file gives the same bits as its bytes, and stays as it is"
+SIDE = "a picture stored on its side is set upright, or refused"
+DEPTH = "16 bits a pixel are the same picture as 8, or refused"
+UNTOUCHED = "what it is given stays as it is"
+SLOW = "its import takes under 0.3 s of a core"
+CARD, LICENCE = "it has a card", "its licence is stated"
 AS_IT_WAS = "it leaves the process as it was"
 ONE = "class Model(Base):\n    def one(self, image):\n        {}\n        return super().one(image)\n"
 PREDICT = "class Model(Base):\n    def predict(self, images):\n        {}\n"
@@ -65,11 +76,11 @@ BROKEN = {
     "answers with NaN": (
         "class Model(Base):\n    def answer(self, weights):\n"
         "        return ImageResult(LeafProbabilities(self.classes, [np.nan] * len(weights)))\n",
-        {"it answers for drawn images", "one ImageResult an image"},
+        {ANSWERS},
     ),
     "exits": (
         PREDICT.format("raise SystemExit(2)"),
-        {"it answers for drawn images", "one ImageResult an image", NO_IMAGE},
+        {ANSWERS, NO_IMAGE},
     ),
     "changes with every call": (
         "class Model(Base):\n    calls = 0\n    def predict(self, images):\n        Model.calls += 1\n"
@@ -78,6 +89,9 @@ BROKEN = {
             "the same images give the same bits",
             "an answer does not depend on its neighbours",
             "the order of images does not matter",
+            "loaded anew it gives the same bits",
+            PATHS,
+            SIDE,
         },
     ),
     "looks at the neighbours": (
@@ -100,16 +114,52 @@ BROKEN = {
         "from PIL import Image\nimport io\nclass Model(Base):\n    def one(self, image):\n"
         "        return self.answer(1 + np.arange(len(self.classes))"
         " * np.asarray(Image.open(io.BytesIO(image.data))).mean())\n",
-        {NO_IMAGE},
+        {NO_IMAGE, PATHS},
     ),
     "exits on garbage": (
-        ONE.format("len(image.data) < 99 and exit(3)"),
+        ONE.format("len(image.data or b'x' * 99) < 99 and exit(3)"),
         {NO_IMAGE},
     ),
     "answers for garbage": (
         "class Model(Base):\n    def one(self, image):\n"
         "        return self.answer(1 + np.arange(len(self.classes)) * len(image.data))\n",
-        {NO_IMAGE},
+        {NO_IMAGE, PATHS, SIDE},
+    ),
+    "keeps what it is shown": (
+        "class Model(Base):\n    kept = []\n    def one(self, image):\n        self.kept.append(image)\n"
+        "        return super().one(image)\n",
+        {"it keeps no image"},
+    ),
+    "empties the list": (
+        "class Model(Base):\n    def predict(self, images):\n        found = super().predict(images)\n"
+        "        images.clear()\n        return found\n",
+        {UNTOUCHED},
+    ),
+    "changes the files": (
+        ONE.format("image.path and image.path.with_suffix('.seen').write_bytes(b'')"),
+        {PATHS},
+    ),
+    "shows pictures as they are stored": (
+        "from PIL import Image\nimport io\nclass Model(Base):\n    def one(self, image):\n"
+        "        decode(image.source)\n        data = image.data or image.path.read_bytes()\n"
+        "        stored = Image.open(io.BytesIO(data))\n"
+        "        grey = np.asarray(stored.convert('L'), float)\n"
+        "        return self.answer([1 + grey[:32].mean()] + [1.0] * (len(self.classes) - 1))\n",
+        {SIDE},
+    ),
+    "shows 16 bits as white": (
+        "from PIL import Image\nimport io\nclass Model(Base):\n    def one(self, image):\n"
+        "        data = image.data or image.path.read_bytes()\n"
+        "        try:\n            picture = np.minimum(np.asarray(Image.open(io.BytesIO(data))), 255)\n"
+        "        except OSError as error:\n            raise ContractError('no image') from error\n"
+        "        return self.answer([picture.mean()] + [60.0] * (len(self.classes) - 1))\n",
+        {DEPTH},
+    ),
+    "raises an error that cannot be sent": (
+        "class Sealed(ContractError):\n    def __init__(self, a, b):\n        super().__init__(a)\n"
+        "class Model(Base):\n    def one(self, image):\n        if image.data and len(image.data) < 99:\n"
+        "            raise Sealed('no image', 1)\n        return super().one(image)\n",
+        {"its answers and errors go from process to process"},
     ),
     "lets Pillow read cut files": (ONE.format("ImageFile.LOAD_TRUNCATED_IMAGES = True"), {AS_IT_WAS}),
     "lets Pillow read cut files when it is loaded": (
@@ -141,7 +191,7 @@ def test_a_plugin_that_keeps_every_promise_passes_every_check(
 ) -> None:
     findings = check("good", registry_with(plugin("good", source("confocal"))), models)
     assert failed(findings) == set()
-    assert len(findings) == 15
+    assert len(findings) == 35
 
 
 @pytest.mark.parametrize("promise", BROKEN)
@@ -150,7 +200,7 @@ def test_a_broken_promise_fails_its_check_and_no_other(
 ) -> None:
     body, wrong = BROKEN[promise]
     registry = registry_with(plugin("faulty", source("confocal", body)))
-    findings = check("faulty", registry, models)
+    findings = check("faulty", registry, models, quick=True)
     assert failed(findings) == wrong
     assert all(f.detail for f in findings if not f.passed)
 
@@ -211,7 +261,7 @@ def test_a_plugin_that_offers_nothing_says_so_unless_it_watches(
 def test_a_modality_without_its_bundle_says_so(
     plugin: Write, source: Callable[..., str], registry_with: Load, models: ModelSet
 ) -> None:
-    text = source("confocal").replace("Model(request.partition))", "None, needs_bundle=True)")
+    text = source("confocal").replace("Model(request.partition), **", "None, needs_bundle=True, **")
     findings = check("good", registry_with(plugin("good", text)), models)
     assert failed(findings) == {"its model can be had"}
 
@@ -281,7 +331,7 @@ def test_a_fuser_that_keeps_every_promise_passes_every_check(
     registry = registry_with(plugin("good", FUSER % "Vote = Fuser"))
     findings = check("good", registry, models)
     assert failed(findings) == set()
-    assert len(findings) == 9
+    assert len(findings) == 14
 
 
 @pytest.mark.parametrize("promise", BROKEN_FUSERS)
@@ -310,3 +360,178 @@ def test_a_model_set_with_a_changed_bundle_is_not_whole(
     )
     findings = check("sets", registry_with(plugin("sets", text)), models)
     assert failed(findings) == {"model set mine is whole"}
+
+
+# what needs another process
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        (
+            "import time\nend = time.process_time() + 0.6\nwhile time.process_time() < end:\n    pass\n"
+            "class Model(Base):\n    pass\n",
+            {SLOW},
+        ),
+        ("import torch\nclass Model(Base):\n    pass\n", {"its import loads no torch nor its kin"}),
+        (
+            "import socket\n"
+            + ONE.format(
+                "s = socket.socket(); s.settimeout(0.01)\n        try:\n"
+                "            s.connect(('127.0.0.1', 9))\n"
+                "        except OSError:\n            pass\n        finally:\n            s.close()"
+            ),
+            {"it does without the network"},
+        ),
+        (
+            "import tempfile\n" + ONE.format("tempfile.NamedTemporaryFile('wb').close()"),
+            {"it writes nothing"},
+        ),
+        (
+            ONE.format("os.system('echo unseen by Python > left')"),
+            {"it writes nothing"},
+        ),
+        (
+            "class Model(Base):\n    def one(self, image, weight=1):\n"
+            "        return super().one(image, 1 + os.getpid() % 1000 / 1000)\n",
+            {"another process gives the same bits"},
+        ),
+    ],
+    ids=[
+        "slow import",
+        "torch at import",
+        "network",
+        "temporary file",
+        "file by another program",
+        "process id",
+    ],
+)
+def test_what_a_plugin_does_in_a_process_of_its_own_is_seen(
+    body: str,
+    wrong: set[str],
+    plugin: Write,
+    source: Callable[..., str],
+    registry_with: Load,
+    models: ModelSet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    findings = check("faulty", registry_with(plugin("faulty", source("confocal", body))), models)
+    slow = {SLOW} if "torch" in body else set()  # torch takes that long as well
+    assert failed(findings) - slow == wrong - slow
+
+
+def test_an_installed_plugin_is_tried_in_another_process_too(
+    distribution: Callable[..., object], source: Callable[..., str], registry_with: Load, models: ModelSet
+) -> None:
+    distribution("acme-skin", {"acme_skin": source("laser")}, {"laser": "acme_skin"})
+    findings = check("acme-skin:laser", registry_with("laser"), models)
+    assert failed(findings, "laser") == set()
+    assert "laser: another process gives the same bits" in {f.check for f in findings}
+
+
+def test_a_plugin_that_was_handed_over_as_an_object_is_tried_in_this_process(
+    source: Callable[..., str], models: ModelSet
+) -> None:
+    module = ModuleType("handed_over")
+    exec(source("confocal"), vars(module))  # noqa: S102 - the text of this test
+    registry = load_registry(Settings())
+    registry.manager.add(module, "handed_over")
+    findings = check("handed_over", Registry.of(registry.manager), models)
+    assert failed(findings) == set()
+    assert not any("process gives" in f.check for f in findings)
+
+
+# what a modality says of itself
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({"licence": "MIT"}, {CARD}),
+        ({"licence": " ", "card": "# Title\n\n"}, {CARD, LICENCE}),
+        ({"card": "Made by a test."}, {LICENCE}),
+        ({"licence": "MIT", "card": "# Title\nBody"}, set()),
+    ],
+)
+def test_a_modality_without_a_bundle_states_licence_and_card_itself(
+    given: dict[str, str],
+    wrong: set[str],
+    plugin: Write,
+    source: Callable[..., str],
+    registry_with: Load,
+    models: ModelSet,
+) -> None:
+    text = source("confocal").replace(
+        "    return [ModalitySpec", f"    about = {given!r}\n    return [ModalitySpec"
+    )
+    findings = check("mine", registry_with(plugin("mine", text)), models, quick=True)
+    assert failed(findings) == wrong
+
+
+SAMPLES = (
+    "    return [ModalitySpec('numbers', 'Of a test', lambda r: Model(r.partition), samples={}, **about)]\n"
+)
+NUMBERS = (
+    "class Model(Base):\n    def one(self, image):\n        try:\n"
+    "            value = float(image.data if image.path is None else image.path.read_bytes())\n"
+    "        except ValueError as error:\n            raise ContractError('no number') from error\n"
+    "        return self.answer([1 + value] + [1.0] * (len(self.classes) - 1))\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("samples", "wrong"),
+    [
+        ("lambda: [b'1', b'2']", set()),
+        ("lambda: [b'1', b'1']", {"its samples are files that differ"}),
+        ("lambda: ['1', '2']", {"its samples are files that differ"}),
+        ("lambda: 1 / 0", {"its samples are files that differ"}),
+    ],
+)
+def test_a_modality_whose_files_are_no_pictures_brings_its_own(
+    samples: str,
+    wrong: set[str],
+    plugin: Write,
+    source: Callable[..., str],
+    registry_with: Load,
+    models: ModelSet,
+) -> None:
+    text = source("numbers", NUMBERS)
+    text = text[: text.index("    return [ModalitySpec")] + SAMPLES.format(samples)
+    findings = check("mine", registry_with(plugin("mine", text)), models, quick=True)
+    assert failed(findings, "numbers") == wrong
+    assert not any("picture" in f.check or "16 bits" in f.check for f in findings)
+
+
+# what is expected to fail
+
+
+def test_an_expected_failure_passes_with_its_reason(
+    plugin: Write, source: Callable[..., str], registry_with: Load, models: ModelSet
+) -> None:
+    registry = registry_with(plugin("faulty", source("confocal", BROKEN["keeps what it is shown"][0])))
+    findings = check("faulty", registry, models, expected={"forgets": "a cache"}, quick=True)
+    (one,) = [f for f in findings if f.expected]
+    assert (one.key, one.passed, one.expected) == ("forgets", True, "a cache")
+    assert all(f.passed for f in findings)
+
+
+def test_an_expected_failure_that_does_not_fail_is_a_failure(
+    plugin: Write, source: Callable[..., str], registry_with: Load, models: ModelSet
+) -> None:
+    registry = registry_with(plugin("good", source("confocal")))
+    findings = check("good", registry, models, expected={"forgets": "a cache"}, quick=True)
+    (one,) = [f for f in findings if not f.passed]
+    assert "a cache" in one.detail
+    assert "take it out" in one.detail
+
+
+@pytest.mark.parametrize(
+    ("expected", "told"),
+    [({"forget": "a cache"}, "did you mean 'forgets'"), ({"forgets": " "}, "'forgets' needs a reason")],
+)
+def test_an_expected_failure_names_a_promise_and_a_reason(expected: dict[str, str], told: str) -> None:
+    with pytest.raises(PluginError, match=told):
+        type("TestMine", (PluginContract,), {"plugin": "x", "expected_failures": expected})

@@ -122,7 +122,7 @@ def test_the_head_beats_the_prior_out_of_fold(made: dict[str, Path]) -> None:
 def test_with_its_model_set_it_keeps_every_promise(made: dict[str, Path], registry_with: Load) -> None:
     findings = check("smears_plugin", registry_with(str(made["plugin"])), ModelSet.open(made["set"]))
     assert [f for f in findings if not f.passed] == []
-    assert len(findings) == 15
+    assert len(findings) > 30
 
 
 @pytest.mark.parametrize("fuser", ["image_only", "bayes", "logistic"])

@@ -29,7 +29,7 @@ def test_it_has_fewer_than_60_lines() -> None:
 def test_it_keeps_every_promise(registry_with: Load, models: ModelSet) -> None:
     findings = check("confocal_plugin", registry_with(str(EXAMPLE)), models)
     assert [f for f in findings if not f.passed] == []
-    assert len(findings) == 15
+    assert len(findings) > 30
 
 
 def test_its_answers_differ_between_images_and_hold_every_training_class(
