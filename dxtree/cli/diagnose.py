@@ -17,12 +17,14 @@ from dxtree.cli.clinic import (
     SubjectOption,
     dicom_case,
 )
+from dxtree.cli.gate import GateOption, policy_of
 from dxtree.cli.options import (
     CalibrationOption,
     FuserOption,
     JsonOption,
     ModelsOption,
     PluginOption,
+    PredictionSetsOption,
     existing,
     models_of,
     print_json,
@@ -78,9 +80,11 @@ def diagnose(
     strict: Annotated[
         bool, typer.Option(help="Fail when any modality fails, in place of a partial answer.")
     ] = False,
+    gate: GateOption = None,
     explain: ExplainOption = None,
     prevalence: PrevalenceOption = None,
     utilities: UtilitiesOption = None,
+    prediction_sets: PredictionSetsOption = None,
     audit: AuditOption = None,
     audit_key: AuditKeyOption = None,
     dicom_sr: DicomSrOption = None,
@@ -102,8 +106,11 @@ def diagnose(
     from modalities.images import start_decoder
 
     start_decoder()  # it comes up while everything else is imported
+    from dataclasses import replace
+
     from core.contributions import check_node
     from dxtree.cli.decide import decided, read_utilities
+    from dxtree.set_of import read_rule, set_of
     from plugins.assembly import assemble
 
     reports = Reports(dicom_sr, fhir, fhir_subject)
@@ -114,21 +121,27 @@ def diagnose(
     else:
         asked = read_case(case) if case is not None else case_of(image or [], age, sex, site)
     shares = shares_of(prevalence or [])
+    policy = policy_of(gate)
     worth = None if utilities is None else read_utilities(utilities)
     registry = registry_of(plugin)
     pipeline = assemble(
         registry, models_of(registry, models), fuser=fuser, engine=engine, calibration=calibration
     )
-    pipeline = pipeline.with_prevalence(shares)
+    pipeline = pipeline.with_prevalence(shares).with_gate(policy)
     trail = None if audit is None else trail_of(audit, audit_key, registry, plugin)
     nodes = dict.fromkeys(explain or [])
     for node in nodes:
         check_node(node, pipeline.sums)
     if worth is not None:
         worth.state_of_classes(pipeline.sums)
+    rule = None if prediction_sets is None else read_rule(prediction_sets, pipeline.partition)
     answer = reports.noted(pipeline.diagnose(asked, strict=strict))
+    possible = None
+    if rule is not None:
+        possible, why = set_of(rule, answer)
+        answer = replace(answer, notices=(*answer.notices, *why))
     if trail is not None:
-        trail.record(asked, answer)
+        trail.record(asked, answer, prediction_set=possible)
     reports.write(answer, asked.patient)
     decision = None if worth is None else decided(answer, worth)
     explained = [pipeline.contributions(asked, answer, node) for node in nodes if answer.evidence]
@@ -136,6 +149,8 @@ def diagnose(
         told: dict[str, Any] = {"contributions": [c.to_dict() for c in explained]} if nodes else {}
         if worth is not None:
             told["decision"] = None if decision is None else decision.to_dict()
+        if rule is not None:
+            told["prediction_set"] = None if possible is None else possible.to_dict()
         print_json(answer.to_dict() | told)
     else:
         from dxtree.cli.show import show_diagnosis
@@ -143,6 +158,8 @@ def diagnose(
         show_diagnosis(answer, contributions=explained if nodes else None)
         if worth is not None:
             typer.echo(str(decision or "no decision: the answer abstained"))
+        if possible is not None:
+            typer.echo(str(possible))
 
 
 def _from_dicom(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dxtree.cli.gate import GateOption, policy_of
 from dxtree.cli.options import (
     JsonOption,
     ModelsOption,
@@ -34,6 +35,7 @@ def evaluate(
         Path | None, typer.Option(help="Write the probabilities of every lesion to this CSV.")
     ] = None,
     engine: Annotated[str, typer.Option(help="auto, or an engine of `dxtree bench`.")] = "auto",
+    gate: GateOption = None,
     models: ModelsOption = None,
     plugin: PluginOption = None,
     json: JsonOption = False,
@@ -50,6 +52,7 @@ def evaluate(
 
     registry = registry_of(plugin)
     found = models_of(registry, models)
+    policy = policy_of(gate)
     spec = registry.cohorts.get(cohort)
     tree = found.partition.taxonomy
     images = guarded(f"cohort {cohort!r}", lambda: spec.read(existing(data, "the data folder"), tree))
@@ -63,7 +66,7 @@ def evaluate(
 
         result = compute(
             chosen,
-            assemble(registry, found, engine=engine),
+            assemble(registry, found, engine=engine).with_gate(policy),
             {name: load_fuser(registry, found, name) for name in names},
             spec,
             part=lesions,

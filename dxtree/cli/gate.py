@@ -13,7 +13,7 @@ GateOption = Annotated[
     list[str] | None,
     typer.Option(
         "--gate",
-        help="CHECK=refuse, warn or off, such as blurred=warn; all=warn for every check not named. Repeatable.",
+        help="CHECK=refuse, warn or off, such as blurred=warn; all=... for those not named. Repeatable.",
     ),
 ]
 

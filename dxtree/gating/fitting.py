@@ -20,6 +20,9 @@ from plugins.model_set import MANIFEST, MODALITY_MANIFEST, ModelSet
 MOST = 1500
 """Images of each modality that are looked at."""
 
+NAMED = 16
+"""Digits by which a card names a bundle."""
+
 WRITTEN = ("format", "files", "sha256")
 """Entries of a manifest that `write_bundle` makes."""
 
@@ -69,8 +72,10 @@ def fit_gates(
 
 
 def write_gates(models: ModelSet, gates: Mapping[str, SafetyGate], out: Path) -> ModelSet:
-    """The set with these gates in `out`, which may be the set's own folder; nothing else of it changes.
+    """The set with these gates in `out`, which may be the set's own folder.
 
+    Weights, fusers and calibrations stay to the byte; what changes are the manifests of the bundles, their
+    digests in the set's, and those digests in the texts (`.md`) that name a bundle by the first 16 digits.
     Raises `PathRejected` where `out` is another folder that holds anything.
     """
     if out.resolve() != models.folder.resolve():
@@ -85,7 +90,12 @@ def write_gates(models: ModelSet, gates: Mapping[str, SafetyGate], out: Path) ->
         write_bundle(out / modality, MODALITY_MANIFEST, manifest, bundle.files)
         digests[modality] = read_bundle(out / modality, MODALITY_MANIFEST).digest
     document = {k: v for k, v in models.bundle.manifest.items() if k not in WRITTEN}
-    write_bundle(out, MANIFEST, {**document, "modalities": digests}, models.bundle.files)
+    files = dict(models.bundle.files)
+    for name in (name for name in files if name.endswith(".md")):
+        for modality, digest in digests.items():
+            old = models.modalities[modality][:NAMED].encode()
+            files[name] = files[name].replace(old, digest[:NAMED].encode())
+    write_bundle(out, MANIFEST, {**document, "modalities": digests}, files)
     return ModelSet.open(out)
 
 

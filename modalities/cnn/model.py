@@ -18,6 +18,7 @@ from modalities.cnn.belonging import check_belongs, read_prior, read_temperature
 from modalities.cnn.gate import Gate
 from modalities.cnn.preprocess import ByteImage, Preprocessing, planes_of
 from modalities.engines import Engine, finite, load_engine, maker_of, net_maker, source_file
+from modalities.gate import SafetyGate
 from modalities.images import Square, decode_square, start_decoder
 from plugins.specs import ModelRequest
 
@@ -39,6 +40,8 @@ class CnnModel:
     provenance: Mapping[str, str]
     make_engine: Callable[[int], Engine]
     """Builds the same engine for so many calls at a time."""
+    safety: SafetyGate | None = None
+    """Checks with fitted thresholds. They stand in place of `gate`, which older bundles have alone."""
     make_net: Callable[[], Any] | None = None
     """Gives the same net in torch (the extra `train`), built when first asked for; `None`: it has none."""
     _others: dict[int, Engine] = field(default_factory=dict, repr=False, compare=False)
@@ -71,6 +74,8 @@ class CnnModel:
     def _one(self, image: ImageInput) -> ImageResult:
         found = decode_square(image.source, self._seen)
         planes = planes_of(found.padded)
+        if self.safety is not None:
+            return ImageResult(self.probabilities(planes), found.notes, checks=self.safety.checks(planes))
         concerns = self.gate.concerns(planes) if self.gate else ()
         return ImageResult(self.probabilities(planes), found.notes, concerns)
 
@@ -93,7 +98,7 @@ def load_model(request: ModelRequest, modality: str) -> CnnModel:
         raise ContractError(f"this model set has no bundle for {modality}; train one with: dxtree train")
     check_belongs(bundle, partition, modality, source_file(bundle))
     names = bundle.require("classes", list)
-    gate = bundle.manifest.get("gate")
+    gate, checks = bundle.manifest.get("gate"), bundle.manifest.get("checks")
     start_decoder()
     engine = load_engine(bundle, request.engine)
     return CnnModel(
@@ -112,5 +117,6 @@ def load_model(request: ModelRequest, modality: str) -> CnnModel:
             "licence": str(bundle.manifest.get("licence", "not stated")),
         },
         make_engine=maker_of(bundle, engine),
+        safety=None if checks is None else SafetyGate.from_dict(checks),
         make_net=net_maker(bundle),
     )
