@@ -65,6 +65,7 @@ def make_app(judge: Judge, settings: ServiceSettings) -> ASGIApp:
     )
     async def diagnose(request: Request) -> Response:
         """Diagnoses one lesion. The same request gets the same answer, to the bit, whenever it is sent."""
+        room.check(request.scope["state"]["client"])
         asked = await read_request(request, settings)
         _, answer = await judged(asked, request.scope["state"]["client"])
         return JSONResponse(answer)

@@ -51,6 +51,8 @@ class Doorkeeper:
         self.app, self.settings, self.keys, self.answered = app, settings, keys, answered
         self.held = 0
         """Bytes of bodies in memory."""
+        self.under_way = 0
+        """Requests that have begun and are not answered."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers, or lets the application answer."""
@@ -58,13 +60,17 @@ class Doorkeeper:
             await self.app(scope, receive, send)
             return
         guarded = _Request(self, scope, receive, send)
+        self.under_way += 1
         try:
             await guarded.run()
         finally:
+            self.under_way -= 1
             self.held -= guarded.bytes
 
     def check(self, scope: Scope) -> None:
-        """Raises `Problem` for a request that its headers rule out."""
+        """Raises `Problem` for a request that its headers rule out, and where too many are under way."""
+        if self.under_way > self.settings.connections:
+            raise busy(2, client=False)
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if _name(host) not in (*LOCAL, *self.settings.hosts, self.settings.host):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from typing import Any
 
 import uvicorn
@@ -12,14 +13,28 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dxtree.service.settings import ServiceSettings
 
+SWITCH_SECONDS = 0.0005
+
 
 def serve(app: ASGIApp, settings: ServiceSettings) -> None:
     """Answers requests until SIGTERM or SIGINT, and those that were accepted by then."""
+    # The loop lets go of the interpreter at every read and write, and would wait 5 ms for a thread at work.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    _without_core_dumps()
     server = uvicorn.Server(configuration(app, settings))
     # Once it has ended, uvicorn raises the signal again for the handlers it found: an end in order is 0.
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: None)
     server.run()
+
+
+def _without_core_dumps() -> None:
+    """A crash must not put a patient's picture on the disk."""
+    try:
+        import resource
+    except ImportError:  # Windows writes none
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def configuration(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
@@ -28,7 +43,7 @@ def configuration(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
-        http=impatient(settings.header_seconds),
+        http=impatient(settings.header_seconds, 2 * settings.connections),
         ws="none",
         lifespan="on",
         access_log=False,
@@ -36,7 +51,7 @@ def configuration(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         date_header=True,
-        limit_concurrency=settings.connections,
+        limit_concurrency=None,  # its refusal would not say when to come again; the doorkeeper's does
         timeout_keep_alive=5,
         timeout_graceful_shutdown=round(settings.shutdown_seconds),
         ssl_certfile=settings.certificate,
@@ -44,8 +59,11 @@ def configuration(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
     )
 
 
-def impatient(seconds: float) -> type[H11Protocol]:
-    """Uvicorn's protocol, which also hangs up where a request's headers are not whole in time."""
+def impatient(seconds: float, most: int) -> type[H11Protocol]:
+    """Uvicorn's protocol, which also hangs up where a request's headers are not whole in time.
+
+    `most`: connections at a time, those that ask for nothing yet included; one more is closed at once.
+    """
 
     class Impatient(H11Protocol):
         _late: asyncio.TimerHandle | None = None
@@ -53,6 +71,8 @@ def impatient(seconds: float) -> type[H11Protocol]:
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._expect()
+            if len(self.connections) > most:
+                self._hang_up()
 
         def handle_events(self) -> None:
             before = self.cycle

@@ -48,6 +48,7 @@ class ServiceSettings(BaseModel):
     answer_seconds: float = Field(default=60.0, gt=0)
     """By then, waiting included, it is answered or told that it took too long."""
     connections: int = Field(default=1024, ge=1)
+    """Requests at a time, from their headers to their answer; connections may be twice as many."""
 
     waiting: int = Field(default=32, ge=0)
     """Accepted requests that wait while every core is at work; one more is refused."""

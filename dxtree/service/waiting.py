@@ -42,13 +42,17 @@ class WaitingRoom:
         full = len(self._faults) == FAULTS
         return not (full and time.monotonic() - self._faults[0] < WITHIN)
 
-    @asynccontextmanager
-    async def place(self, client: str) -> AsyncIterator[None]:
-        """A place for the block. Raises `Problem` 429 or 503 where there is none."""
-        if self._clients[client] >= self.per_client:
-            raise busy(self._wait(self._clients[client]), client=True)
+    def check(self, client: str) -> None:
+        """Raises `Problem` 429 or 503 where there is no place now, so that no body is read for nothing."""
+        if (under_way := self._clients.get(client, 0)) >= self.per_client:
+            raise busy(self._wait(under_way), client=True)
         if self._inside >= self.places or not self.open:
             raise busy(self._wait(self._inside), client=False)
+
+    @asynccontextmanager
+    async def place(self, client: str) -> AsyncIterator[None]:
+        """A place for the block. Raises what `check` raises."""
+        self.check(client)
         self._inside += 1
         self._clients[client] += 1
         try:
