@@ -23,6 +23,7 @@ COMMANDS = (
     "train",
     "fit-head",
     "fit-fusion",
+    "fit-gate",
     "evaluate",
     "evidence",
     "bench",
