@@ -209,7 +209,8 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "bias": {"bias": float("nan")},
     "no limits": {"limits": {}},
     "limits of no shape": {"limits": []},
-    "unknown check": {"limits": {"wet": {"threshold": 1, "false_alarm_rate": 1, "images": 9, "action": "off"}}},
+    "unknown check": {"limits": {"wet": {"threshold": 1, "false_alarm_rate": 1, "images": 9,
+                                           "action": "off"}}},
 }  # fmt: skip
 
 
