@@ -122,7 +122,7 @@ class _Given(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002
         """The code of the given bytes."""
-        return self.source_to_code(self._content, self.path)  # type: ignore[return-value]
+        return self.source_to_code(self._content, self.path)
 
 
 def _import(path: Path, content: bytes) -> ModuleType:

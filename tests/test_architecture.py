@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "plugins", "modalities", "fusion", "dxtree")
 SOURCES = sorted(p for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
 DOORS = (
-    "core", "plugins", "modalities.compression", "modalities.dicom", "modalities.encoders",
+    "core", "plugins", "plugins.conformance", "modalities.compression", "modalities.dicom", "modalities.encoders",
     "modalities.engines", "modalities.images", "modalities.phone", "dxtree.audit", "dxtree.batch",
     "dxtree.binary", "dxtree.cohorts", "dxtree.compressing", "dxtree.dicomnet", "dxtree.drift",
     "dxtree.evaluation", "dxtree.exchange", "dxtree.figures", "dxtree.page", "dxtree.service",

@@ -116,7 +116,9 @@ def new_plugin(
     from dxtree.scaffold import new
 
     made = new(name, out, one_file=one_file, title=title, author=author)
-    typer.echo(f"{made}: edit the functions `describe` and `score`, then: dxtree plugins check {name}")
+    then = f"dxtree plugins check {made if one_file else name}"
+    told = then if one_file else f"pip install -e {made} && {then}"
+    typer.echo(f"{made}: edit the functions `describe` and `score`, then: {told}")
 
 
 def _named(name: str, plugin: list[str] | None) -> tuple[Registry, str]:

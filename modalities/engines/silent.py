@@ -1,7 +1,7 @@
 """How is ONNX Runtime imported so that it reports to nobody?
 
-Its build 1.32 for Linux holds a client that sends telemetry to its maker and leaves a file of session ids in the
-temporary folder. It looks at the environment when it is imported, so that is where it is told.
+Its build 1.32 for Linux holds a client that sends telemetry to its maker and leaves a file of session ids in
+the temporary folder. It looks at the environment when it is imported, so that is where it is told.
 """
 
 from __future__ import annotations

@@ -59,7 +59,8 @@ def _drawn(seed: int, width: int = 256) -> npt.NDArray[np.uint8]:
     y, x = np.mgrid[-1:1:256j, -1 : 1 : width * 1j]
     spot = np.exp(-((x - 0.1 * seed) ** 2 + y**2) * max(1, 6 - 2 * seed))[..., None]
     skin = np.array([214, 168 - 12 * seed, 144]) + rng.normal(0, 6, (256, width, 1))
-    return np.clip(skin - spot * np.array([120, 110, 90]), 0, 255).astype(np.uint8)
+    pixels: npt.NDArray[np.uint8] = np.clip(skin - spot * np.array([120, 110, 90]), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def _png(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> bytes:
