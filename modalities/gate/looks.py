@@ -107,7 +107,7 @@ def fine_grey(planes: Planes) -> Grey:
     red += blue
     red >>= 8
     if step == 1:
-        return red.astype(np.uint8)
+        return np.asarray(red, np.uint8)
     rows = red.reshape(-1, step, red.shape[1]).sum(axis=1, dtype=np.uint32)
     small = rows[:, ::step].copy()
     for k in range(1, step):
