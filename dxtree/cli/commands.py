@@ -15,6 +15,7 @@ COMMANDS = (
     "demo",
     "diagnose",
     "diagnose-many",
+    "explain",
     "dicom-receive",
     "partition",
     "synthesize",

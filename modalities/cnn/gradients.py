@@ -31,8 +31,8 @@ STEPS = (64, 128, 256)
 """Points of the path from the mean colour to the image: doubled until the sum holds."""
 TOLERANCE = 0.02
 """By how much integrated gradients may miss their sum: a share of it, and at least so much of log P."""
-BATCH = 4
-"""Images of the path that are held in memory at a time."""
+PIXELS = 4 * 224**2
+"""Of the points of the path that are held in memory at a time, at least one whole image."""
 ENGINE_TOLERANCE = 0.01
 """Difference of P(node) between the engine and the torch net above which the map says so."""
 
@@ -122,13 +122,14 @@ def _grad_cam(score: NodeScore, path: _Path, until: Deadline) -> _Made:  # noqa:
 def _integrated(score: NodeScore, path: _Path, until: Deadline) -> _Made:
     with torch.no_grad():
         total = float(score(path.image) - score(path.mean))
+    batch = max(1, PIXELS // path.image[0, 0].numel())
     allowed = TOLERANCE * max(1.0, abs(total))
     for steps in STEPS:
         began = until.spent
         found = (
             IntegratedGradients(score)
             .attribute(
-                path.image, path.mean, n_steps=steps, method="gausslegendre", internal_batch_size=BATCH
+                path.image, path.mean, n_steps=steps, method="gausslegendre", internal_batch_size=batch
             )
             .detach()
         )

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from dxtree.page.wording import LANGUAGES, words
 from dxtree.service import Judge, KeyRing
+from modalities.cnn.attribution import can_take_gradients
 from tests.dxtree.service.conftest import running
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -30,6 +32,8 @@ WAIT = 30_000
 
 @pytest.fixture(scope="module")
 def address(judge: Judge) -> Iterator[str]:
+    if can_take_gradients():
+        import_module("modalities.cnn.gradients")  # the first map loads torch, on a busy machine for long
     with running(judge, waiting_per_client=64) as port:
         yield f"http://127.0.0.1:{port}"
 
@@ -123,6 +127,12 @@ def test_two_images_and_an_empty_age_get_a_tree_whose_nodes_show_where_they_hang
     sizes = page.evaluate("[...document.querySelectorAll('.stack img')].map(i => [i.naturalWidth, i.width])")
     assert sizes[0] == sizes[1]
     assert sizes[0][0] > 0
+    sent: list[str] = []
+    page.on("request", lambda r: sent.append(r.url) if "/saliency" in r.url else None)
+    page.locator("#method").select_option("occlusion")
+    node.get_by_role("button", name=re.compile("Where in image 2")).first.click()
+    page.wait_for_selector(f"text={words('en')['where.about.occlusion'][:40]}")
+    assert "method=occlusion" in sent[0]
     page.locator("input.opacity").first.fill("25")
     assert page.evaluate("document.querySelector('.heat').style.opacity") == "0.25"
     page.click("[data-language=zh]")
@@ -132,6 +142,7 @@ def test_two_images_and_an_empty_age_get_a_tree_whose_nodes_show_where_they_hang
     assert page.locator("#images li").count() == len(jpegs)
     assert page.input_value("#site") == "back"
     assert page.input_value("#age") == ""
+    assert page.input_value("#method") == "occlusion"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

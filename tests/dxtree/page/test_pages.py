@@ -6,6 +6,7 @@ import html
 import io
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from dxtree.page.card import blocks
 from dxtree.page.rendering import TYPES
 from dxtree.page.wording import LANGUAGES, language_of, words
 from dxtree.service import Judge, KeyRing, ServiceSettings, make_app
+from modalities.cnn.attribution import available_methods
 from tests.dxtree.service.conftest import PATIENT, form
 
 HOSTILE = "<script>alert(1)</script>"
@@ -230,6 +232,48 @@ def test_what_has_no_map_is_refused(client: TestClient, jpegs: dict[str, bytes])
         assert client.post("/saliency", params=params, files=form(jpegs)).status_code == 422
     root = client.post("/saliency", params={"node": "root", "image": "1"}, files=form(jpegs))
     assert root.json()["code"] == "TaxonomyError"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("method", available_methods())
+def test_every_method_that_is_offered_makes_a_map_and_says_what_its_colours_mean(
+    client: TestClient, jpegs: dict[str, bytes], method: str, language: str
+) -> None:
+    offered = client.post(f"/diagnose?lang={language}", files=form(jpegs)).text
+    assert f'<option value="{method}">{words(language)[f"method.{method}"]}</option>' in offered
+    asked = {"node": "Malignant", "image": "1", "method": method, "lang": language}
+    page = client.post("/saliency", params=asked, files=form(jpegs))
+    assert page.status_code == 200, page.text
+    used = (
+        "saliency"
+        if method == "auto" and len(available_methods()) > 2
+        else method.replace("auto", "occlusion")
+    )
+    assert html.escape(words(language)[f"where.about.{used}"], quote=False) in html.unescape(page.text)
+
+
+def test_a_method_that_does_not_exist_is_refused(client: TestClient, jpegs: dict[str, bytes]) -> None:
+    for method in ("gradcam", "", HOSTILE):
+        asked = {"node": "Malignant", "image": "1", "method": method}
+        refused = client.post("/saliency", params=asked, files=form(jpegs))
+        assert (refused.status_code, refused.json()["code"]) == (422, "ExplanationError")
+        assert refused.headers["content-type"] == "application/problem+json"
+
+
+def test_without_captum_the_page_maps_by_occlusion_says_so_and_stays_ready(
+    client: TestClient, jpegs: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "captum", None)
+    page = client.post("/saliency", params={"node": "Malignant", "image": "1"}, files=form(jpegs))
+    assert page.status_code == 200, page.text
+    assert words("en")["where.about.occlusion"] in html.unescape(page.text)
+    assert "made by occlusion" in page.text
+    assert 'value="saliency"' not in client.post("/diagnose", files=form(jpegs)).text
+    for _ in range(8):
+        asked = {"node": "Malignant", "image": "1", "method": "saliency"}
+        refused = client.post("/saliency", params=asked, files=form(jpegs))
+        assert (refused.status_code, refused.json()["code"]) == (422, "MissingExtra")
+    assert client.get("/readyz").status_code == 200
 
 
 def test_the_sample_is_a_drawn_case_that_is_answered(client: TestClient) -> None:
