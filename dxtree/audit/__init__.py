@@ -3,13 +3,16 @@
 from dxtree.audit.chain import Link
 from dxtree.audit.key import key_beside, make_key, read_key
 from dxtree.audit.plugins import plugin_versions
+from dxtree.audit.rotating import LEAST_DAYS, Rotated, rotate, segments, verify_all
 from dxtree.audit.trail import AuditTrail
 from dxtree.audit.verifying import Fault, Verified, head_of, records, verify
 
 __all__ = [
+    "LEAST_DAYS",
     "AuditTrail",
     "Fault",
     "Link",
+    "Rotated",
     "Verified",
     "head_of",
     "key_beside",
@@ -17,5 +20,8 @@ __all__ = [
     "plugin_versions",
     "read_key",
     "records",
+    "rotate",
+    "segments",
     "verify",
+    "verify_all",
 ]

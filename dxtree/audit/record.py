@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -16,7 +16,7 @@ from dxtree.audit.chain import canonical
 from dxtree.audit.key import fingerprint, name_of
 
 FORMAT = 1
-DIAGNOSIS, TORN = "diagnosis", "torn"
+DIAGNOSIS, ROTATED, TORN = "diagnosis", "rotated", "torn"
 """Kinds of record."""
 
 _MADE_WITH = (
@@ -74,6 +74,12 @@ def of_diagnosis(
 def of_torn(size: int, sha256: str, key: bytes) -> dict[str, Any]:
     """The content of a record that bytes without an end were moved aside."""
     return {**_common(TORN, key), "bytes": size, "sha256": sha256}
+
+
+def of_rotation(key: bytes, segment: int, head: str, records: int, removed: Sequence[int]) -> dict[str, Any]:
+    """The content of the first record after a segment was closed: its number, head and number of records."""
+    told = {"segment": segment, "head": head, "records": records, "removed": list(removed)}
+    return {**_common(ROTATED, key), **told}
 
 
 def _common(kind: str, key: bytes) -> dict[str, Any]:

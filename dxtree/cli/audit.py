@@ -27,8 +27,8 @@ def verify(
     json: JsonOption = False,
 ) -> None:
     """Find the first line that was changed, removed, inserted or moved; exit 1 where there is one."""
-    from dxtree.audit import key_beside, read_key
-    from dxtree.audit import verify as check
+    from dxtree.audit import key_beside, read_key, segments
+    from dxtree.audit import verify_all as check
 
     beside = key_beside(file)
     files = key or ([beside] if beside.exists() else [])
@@ -42,7 +42,9 @@ def verify(
         seals = "seals hold" if found.seals_checked else "seals not checked: no key at hand"
         ending = "" if head is not None else "; what was cut off the end shows only against --head"
         torn = f"; {found.torn} torn lines were moved aside" if found.torn else ""
-        typer.echo(f"{found.records} records hold, {seals}{torn}{ending}")
+        files = len(segments(file))
+        beside = f" in {file.name} and {files} segments" if files else ""
+        typer.echo(f"{found.records} records hold{beside}, {seals}{torn}{ending}")
         typer.echo(f"head {found.head}")
     if found.fault is not None:
         raise typer.Exit(1)
@@ -58,3 +60,27 @@ def head(file: TrailArgument, json: JsonOption = False) -> None:
         print_json({"records": found.index, "head": found.hash})
     else:
         typer.echo(found.hash)
+
+
+@app.command("rotate")
+def rotate(
+    file: TrailArgument,
+    keep_days: Annotated[
+        int | None,
+        typer.Option(help="Remove segments whose last record is older; 183 at least. Default: keep all."),
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="File of the trail's key. Default: FILE.key.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Close the trail as a segment, FILE.1 and so on, and begin a new file that joins on to it."""
+    from dxtree.audit import key_beside, read_key
+    from dxtree.audit import rotate as close
+
+    done = close(file, read_key(key or key_beside(file)), keep_days=keep_days)
+    if json:
+        removed = [one.name for one in done.removed]
+        print_json({"segment": done.segment.name, "head": done.closed.hash, "removed": removed})
+    else:
+        typer.echo(f"{done.segment.name} closed with {done.closed.index} records, head {done.closed.hash}")
+        for one in done.removed:
+            typer.echo(f"{one.name} removed: older than {keep_days} days")
