@@ -14,11 +14,11 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "plugins", "modalities", "fusion", "dxtree")
 SOURCES = sorted(p for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
 DOORS = (
-    "core", "plugins", "plugins.conformance", "modalities.compression", "modalities.dicom", "modalities.encoders",
-    "modalities.engines", "modalities.images", "modalities.phone", "dxtree.audit", "dxtree.batch",
-    "dxtree.binary", "dxtree.cohorts", "dxtree.compressing", "dxtree.dicomnet", "dxtree.drift",
-    "dxtree.evaluation", "dxtree.exchange", "dxtree.figures", "dxtree.page", "dxtree.service",
-    "dxtree.splitting",
+    "core", "plugins", "plugins.conformance", "modalities.compression", "modalities.dicom",
+    "modalities.encoders", "modalities.engines", "modalities.gate", "modalities.images",
+    "modalities.phone", "dxtree.audit", "dxtree.batch", "dxtree.binary", "dxtree.cohorts",
+    "dxtree.compressing", "dxtree.dicomnet", "dxtree.drift", "dxtree.evaluation", "dxtree.exchange",
+    "dxtree.figures", "dxtree.gating", "dxtree.page", "dxtree.service", "dxtree.splitting",
 )  # fmt: skip
 HEAVY = ("torch", "torchvision", "sklearn", "xgboost", "onnxruntime", "scipy")
 
