@@ -76,7 +76,7 @@ def measure(pipeline: Pipeline, model: CnnModel, case: Case, rounds: int) -> dic
     planes = preprocessing.planes(decoded)
     tensor = preprocessing.normalise(planes)[None]
     gathered = pipeline.gather(case)
-    gate = model.gate
+    gate = model.safety.checks if model.safety else model.gate.concerns if model.gate else None
 
     def prepare() -> None:
         plain_square(preprocessing, decode(image.source, target_side=side).pixels)
@@ -86,7 +86,7 @@ def measure(pipeline: Pipeline, model: CnnModel, case: Case, rounds: int) -> dic
     inside: dict[str, Callable[[], Any]] = {
         "resize and crop, plain": lambda: plain_square(preprocessing, decoded),
         "resize and crop, ours, as planes": lambda: preprocessing.planes(decoded),
-        "gate": lambda: gate.concerns(planes) if gate else None,
+        "gate": lambda: gate(planes) if gate else None,
         "normalise": lambda: preprocessing.normalise(planes),
         "fuse, calibrate, sum, answer": lambda: pipeline.fuse(case, gathered),
     }

@@ -110,7 +110,9 @@ def unscaled(model: CnnModel, files: list[bytes], times: int) -> Callable[[], No
 
     def one(data: bytes) -> None:
         planes = model.preprocessing.planes(decode(data).pixels)
-        if model.gate is not None:
+        if model.safety is not None:
+            model.safety.checks(planes)
+        elif model.gate is not None:
             model.gate.concerns(planes)
         model.probabilities(planes)
 
