@@ -279,9 +279,9 @@ def test_a_bright_line_is_no_hair() -> None:
 
 def test_a_bluish_light_over_the_whole_image_is_no_ink() -> None:
     blue = np.ones((3, CELLS, CELLS), np.float32) * np.array([0.4, 0.5, 0.8], np.float32)[:, None, None]
-    assert ink_share(blue) == 0
+    assert ink_share(blue.reshape(3, -1)) == 0
     blue[:, :2] = np.array([0.2, 0.3, 0.95], np.float32)[:, None, None]
-    assert ink_share(blue) == pytest.approx(2 / CELLS)
+    assert ink_share(blue.reshape(3, -1)) == pytest.approx(2 / CELLS)
 
 
 def test_the_fine_grey_of_a_large_square_has_about_a_hundred_pixels_a_side() -> None:
