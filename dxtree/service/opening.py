@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -73,7 +73,7 @@ class DicomDesk:
             self._idle.pop().close()
 
     @contextmanager
-    def _reader(self) -> Iterator[DicomReader]:
+    def _reader(self) -> Generator[DicomReader]:
         try:
             reader = self._idle.pop()
         except IndexError:
