@@ -71,8 +71,8 @@ def gradient_of(
     picture = decode(image.source, target_side=seen.target_side)
     square = plain_square(decode_square(image.source, seen))
     mean = np.broadcast_to(square.reshape(-1, 3).mean(axis=0).round().astype(np.uint8), square.shape)
-    tensors = (torch.from_numpy(model.preprocessing.normalise(s)[None]) for s in (square, mean))
-    path = _Path(*tensors, torch.tensor(model.preprocessing.std).reshape(3, 1, 1))
+    one, other = (torch.from_numpy(model.preprocessing.normalise(s)[None]) for s in (square, mean))
+    path = _Path(one, other, torch.tensor(model.preprocessing.std).reshape(3, 1, 1))
     probability = TreeProbabilities(sums, model.probabilities(square))[node]
     if not _turn.acquire(timeout=min(until.left, threading.TIMEOUT_MAX)):
         until.check()
