@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 
 from dxtree.service import Judge, ServiceSettings, make_app
 from tests.dicom.conftest import dicom_file, region
+from tests.dxtree.service.conftest import running
 
 BACK = "77568009"
 FACTS = {0x00100040: ("CS", "F"), 0x00101010: ("AS", "061Y"), 0x00120062: ("CS", "YES")} | region(BACK)
@@ -157,13 +159,15 @@ def test_what_is_no_readable_dicom_is_a_typed_problem(
     assert sent(client, ("dicom", dermoscopy, "application/dicom")).status_code == 200
 
 
-def test_many_at_a_time_get_the_answer_of_one(client: TestClient, dermoscopy: bytes) -> None:
-    part = ("dicom", dermoscopy, "application/dicom")
-    alone = sent(client, part).json()
-    found: list[Any] = []
-    threads = [threading.Thread(target=lambda: found.append(sent(client, part).json())) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == [alone] * 6
+def test_many_at_a_time_get_the_answer_of_one(judge: Judge, dermoscopy: bytes) -> None:
+    body = json.dumps({"images": [{"modality": "dicom", "data": base64.b64encode(dermoscopy).decode()}]})
+    with running(judge, waiting_per_client=64) as port, ThreadPoolExecutor(6) as pool:
+
+        def one(_: int) -> bytes:
+            url, kind = f"http://127.0.0.1:{port}/v1/diagnose", {"content-type": "application/json"}
+            with urlopen(Request(url, body.encode(), kind), timeout=60) as answer:  # noqa: S310
+                found: bytes = answer.read()
+                return found
+
+        alone = one(0)
+        assert list(pool.map(one, range(12))) == [alone] * 12
