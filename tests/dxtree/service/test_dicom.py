@@ -165,7 +165,7 @@ def test_many_at_a_time_get_the_answer_of_one(judge: Judge, dermoscopy: bytes) -
 
         def one(_: int) -> bytes:
             url, kind = f"http://127.0.0.1:{port}/v1/diagnose", {"content-type": "application/json"}
-            with urlopen(Request(url, body.encode(), kind), timeout=60) as answer:  # noqa: S310
+            with urlopen(Request(url, body.encode(), kind), timeout=60) as answer:
                 found: bytes = answer.read()
                 return found
 
