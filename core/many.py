@@ -55,7 +55,9 @@ def _stream(cases: Iterator[Case], pipeline: Pipeline, window: int, strict: bool
             # One case at least is drawn for every outcome, so that the threads never run dry while the
             # caller works; no more than needed, so that a slow source does not hold finished answers back.
             while len(pending) < window and (case := drawn.next()) is not None:
-                work = pool.submit(gather, case, models, pipeline.partition, strict=strict, gate=pipeline.gate)
+                work = pool.submit(
+                    gather, case, models, pipeline.partition, strict=strict, gate=pipeline.gate
+                )
                 pending.append((case, work))
                 if pending[0][1].done():
                     break

@@ -36,8 +36,8 @@ class Pipeline:
     numbers stay in the answer. `observers` are told every diagnosis and cannot change it. `fallback`
     answers, with a notice, where a modality is none that `fuser` was fitted for. `adjustments` are applied
     in order between fuser and tree; `calibrated` says that the first of them is the calibration, and the
-    shift of `with_prevalence` is the last. Raises `ContractError` where they stand otherwise. `gate` says what
-    is done about images that a check of their model flags.
+    shift of `with_prevalence` is the last. Raises `ContractError` where they stand otherwise. `gate` says
+    what is done about images that a check of their model flags.
     """
 
     partition: Partition

@@ -121,6 +121,7 @@ def _input(graph: bytes) -> str:
 def _tools() -> Any:
     try:
         import onnx  # noqa: F401
+
         silent.onnxruntime()
         from onnxruntime import quantization
     except ImportError as error:
