@@ -94,7 +94,7 @@ class GatePolicy:
 
     def judge(self, checks: Iterable[Check]) -> tuple[tuple[Check, Outcome], ...]:
         """Each check that is not off, with what became of the image by it alone."""
-        outcomes: dict[Action, Outcome] = {"refuse": "refused", "warn": "warned"}
+        outcomes: dict[str, Outcome] = {"refuse": "refused", "warn": "warned"}
         asked = ((check, self.action_of(check)) for check in checks)
         return tuple((c, outcomes[a] if c.flagged else "passed") for c, a in asked if a != "off")
 

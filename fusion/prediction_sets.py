@@ -9,6 +9,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -156,7 +157,7 @@ def _quantile(values: FloatArray, truth: IntArray, coverage: float, score: Score
             "ignore", message=".*conformalization dataset has less labels", category=UserWarning
         )
         conformal = SplitConformalClassifier(
-            estimator=_AsGiven(values.shape[1]),
+            estimator=cast("Any", _AsGiven(values.shape[1])),
             confidence_level=coverage,
             conformity_score=scores,
             prefit=True,

@@ -42,9 +42,9 @@ def verify(
         seals = "seals hold" if found.seals_checked else "seals not checked: no key at hand"
         ending = "" if head is not None else "; what was cut off the end shows only against --head"
         torn = f"; {found.torn} torn lines were moved aside" if found.torn else ""
-        files = len(segments(file))
-        beside = f" in {file.name} and {files} segments" if files else ""
-        typer.echo(f"{found.records} records hold{beside}, {seals}{torn}{ending}")
+        closed = len(segments(file))
+        where = f" in {file.name} and {closed} segments" if closed else ""
+        typer.echo(f"{found.records} records hold{where}, {seals}{torn}{ending}")
         typer.echo(f"head {found.head}")
     if found.fault is not None:
         raise typer.Exit(1)

@@ -49,7 +49,7 @@ def _places() -> FloatArray:
     found[1, CELLS // 4 : -CELLS // 4, CELLS // 4 : -CELLS // 4] = 1
     for k, (y, x) in enumerate(((0, 0), (0, -4), (-4, 0), (-4, -4))):
         found[2 + k, y : y + 4 or None, x : x + 4 or None] = 1
-    return (found / found.sum(axis=(1, 2), keepdims=True)).reshape(6, -1).T.copy()
+    return np.ascontiguousarray((found / found.sum(axis=(1, 2), keepdims=True)).reshape(6, -1).T)
 
 
 _PLACES = _places()

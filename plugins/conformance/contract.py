@@ -49,7 +49,8 @@ class PluginContract:
     def pytest_generate_tests(self, metafunc: Any) -> None:
         """One test a promise."""
         if "promise" in metafunc.fixturenames:
-            metafunc.parametrize("promise", self.promises(), ids=lambda p: p.title)
+            promises = self.promises()
+            metafunc.parametrize("promise", promises, ids=[p.title for p in promises])
 
     def test_it_keeps(self, promise: Promise) -> None:
         """One promise; skipped where another one is broken first, or nothing of its kind is there."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import combinations
-from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from core.probabilities import LeafProbabilities
 from core.protocols import Evidence, Fuser
 from plugins.assembly import load_fuser, usable_fusers
 from plugins.conformance.finding import Rule, Unanswerable, expect
+from plugins.conformance.sending import sent
 from plugins.model_set import ModelSet
 from plugins.registry import Registry
 
@@ -120,7 +120,7 @@ def _workers(it: FuserUnderTest) -> None:
         answer = it.fuser.fuse(it.evidence, _ALL)
     except Exception as error:
         raise Unanswerable("it does not answer") from error
-    expect(ForkingPickler.loads(ForkingPickler.dumps(answer)) == answer)
+    expect(sent(answer) == answer)
 
 
 RULES: tuple[Rule[FuserUnderTest], ...] = (

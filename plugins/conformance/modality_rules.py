@@ -6,7 +6,6 @@ import gc
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable
-from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from core.protocols import ImageResult
 from plugins.conformance.finding import Rule, Unanswerable, expect
 from plugins.conformance.modality import ModalityUnderTest
 from plugins.conformance.samples import samples_of, shallow_and_deep, upright_and_turned
+from plugins.conformance.sending import sent
 from plugins.model_set import MODALITY_MANIFEST
 from plugins.specs import ModelRequest
 
@@ -170,11 +170,11 @@ def _garbage(it: ModalityUnderTest) -> None:
 def _workers(it: ModalityUnderTest) -> None:
     _ = it.answer
     results = it.predict(it.images)
-    expect(ForkingPickler.loads(ForkingPickler.dumps(results)) == results, "an answer arrives as another")
+    expect(sent(results) == results, "an answer arrives as another")
     try:
         it.predict([ImageInput(modality=it.name, data=_GARBAGE)])
     except DxtreeError as error:
-        arrived = ForkingPickler.loads(ForkingPickler.dumps(error))
+        arrived = sent(error)
         expect(arrived.safe_message == error.safe_message, "an error arrives as another")
     except BaseException as error:
         raise Unanswerable("its errors are not typed") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ _OWN = ("PYTEST_CURRENT_TEST",)  # written by pytest between the parts of a test
 
 
 @contextmanager
-def watched(changed: set[str]) -> Iterator[None]:
+def watched(changed: set[str]) -> Generator[None]:
     """Adds to `changed` the name of everything that is another after the block than before."""
     # Off is the only right state, also where it was turned on when the plugin was imported.
     before = {**_state(), "ImageFile.LOAD_TRUNCATED_IMAGES": False}
