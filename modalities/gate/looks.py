@@ -43,13 +43,13 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def _places() -> FloatArray:
-    """Columns that take the means of the whole, the middle and the four corners, from cells row by row."""
+    """Rows that take the means of the whole, the middle and the four corners, from cells row by row."""
     found = np.zeros((6, CELLS, CELLS))
     found[0] = 1
     found[1, CELLS // 4 : -CELLS // 4, CELLS // 4 : -CELLS // 4] = 1
     for k, (y, x) in enumerate(((0, 0), (0, -4), (-4, 0), (-4, -4))):
         found[2 + k, y : y + 4 or None, x : x + 4 or None] = 1
-    return np.ascontiguousarray((found / found.sum(axis=(1, 2), keepdims=True)).reshape(6, -1).T)
+    return np.asarray((found / found.sum(axis=(1, 2), keepdims=True)).reshape(6, -1), np.float64)
 
 
 _PLACES = _places()
@@ -67,11 +67,12 @@ def look(square: ByteImage) -> FloatArray:
     rows = np.empty((5, CELLS * CELLS))
     rows[:3] = cells.reshape(3, -1)
     rows[3:] = rows[:2] - rows[1:3]
-    means = rows @ _PLACES
+    # einsum throughout: a product of matrices would wake threads, which wait for those of the engine.
+    means = np.einsum("in,kn->ik", rows, _PLACES)
     whole = means[:, 0]
     spreads = np.sqrt(np.maximum(np.einsum("in,in->i", rows, rows) / rows.shape[1] - whole**2, 0.0))
-    overall, _, *corners = (_LUMA @ means[:3]).tolist()
-    luma = (_LUMA @ rows[:3]).reshape(CELLS, CELLS)
+    overall, _, *corners = np.einsum("c,ck->k", _LUMA, means[:3]).tolist()
+    luma = np.einsum("c,cn->n", _LUMA, rows[:3]).reshape(CELLS, CELLS)
     half = _halved(luma)
     return np.array(
         [
@@ -157,4 +158,9 @@ def _log_detail(grey: Grey) -> float:
     for beside in (values[:-2, 1:-1], values[2:, 1:-1], values[1:-1, :-2], values[1:-1, 2:]):
         found += beside
     flat = found.reshape(-1).astype(np.float64)
-    return float(np.log((flat @ flat / flat.size - (flat.sum() / flat.size) ** 2) / 255**2 + 1e-8))
+    return float(
+        np.log(
+            (float(np.einsum("n,n->", flat, flat)) / flat.size - (flat.sum() / flat.size) ** 2) / 255**2
+            + 1e-8
+        )
+    )
