@@ -81,13 +81,14 @@ class _Run:
         folder: Path,
         report: Report,
     ) -> None:
-        self.data, self.training, self.config = data, training, config
+        self.data, self.training = data, training
         self.folder, self.report = folder, report
         where = device()
         self.net: nn.Module = without_auxiliary(dense).to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dense = copy.deepcopy(self.net).eval()
         self.weights = prunable(self.net)
         self.sparsity = planned_sparsity(self.net, config)
+        self.config = config.model_copy(update={"sparsity": self.sparsity})
         self.epoch_steps = max(1, len(data.targets) // training.batch)
         self.phases = phases(config, training.size, self.epoch_steps)
         self.steps = sum(p.steps for p in self.phases)
