@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 from torch import nn
 
 from core.errors import TrainingError
+from modalities.compression.container import deflate
 from modalities.compression.layers import write_layer
 from modalities.compression.pruning import choose, prunable
 from modalities.compression.settings import CompressionConfig
@@ -81,11 +82,12 @@ def planned_sparsity(net: nn.Module, config: CompressionConfig) -> float:
 
 def layer_bytes(weights: Mapping[str, torch.Tensor], sparsity: float, bits: int) -> int:
     """Bytes of the layers of a file whose weights are pruned and shared as they are now."""
-    total = 0
+    codes, total = [], 0
     for index, (name, mask) in enumerate(choose(weights, sparsity).items()):
         given = (weights[name] * mask).double().numpy()
         centroids = cluster(given[given != 0], 2**bits)
         shared = np.concatenate([[0.0], centroids])[np.where(given != 0, assign(given, centroids) + 1, 0)]
         code, body = write_layer(index, SharedTensor.of(shared.astype(np.float16)))
-        total += len(code) + len(body)
-    return total
+        codes.append(code)
+        total += len(body)
+    return total + len(deflate(b"".join(codes)))
