@@ -49,7 +49,7 @@ KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
 """Engines by name. The weights themselves in torch, and the graph as exported, need no check."""
 
 BY_SPEED = ("openvino-int8", "onnxruntime-int8", "openvino-bf16", "openvino", "onnxruntime")
-"""What `auto` tries in turn, fastest first, as benchmarks/engines.py found them on Inception v3.
+"""What `auto` tries in turn: the order of benchmarks/engines.py on Inception v3, 16 images at a time.
 
 Torch is not among them: it is slower and takes seconds to start.
 """
