@@ -149,10 +149,17 @@ async def overload(port: int, pid: int, bodies: list[bytes], rate: float, second
     over = asyncio.Event()
 
     async def one(number: int) -> None:
-        wire = idle.pop() if idle else Wire(port)
+        wire, kept = (idle.pop(), True) if idle else (Wire(port), False)
         k, began = number % len(bodies), time.perf_counter()
         try:
-            reply = await wire.ask("/v1/diagnose", bodies[k], number % ADDRESSES)
+            try:
+                reply = await wire.ask("/v1/diagnose", bodies[k], number % ADDRESSES)
+            except (ConnectionError, asyncio.IncompleteReadError):
+                if not kept:
+                    raise
+                # It had hung up on a kept connection meanwhile: clients ask again (RFC 9110, 9.2.2).
+                wire.close()
+                reply = await wire.ask("/v1/diagnose", bodies[k], number % ADDRESSES)
         except (OSError, asyncio.IncompleteReadError):
             found.faults["no answer"] += 1
             wire.close()
