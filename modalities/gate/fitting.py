@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from core.checks import Action
 from core.errors import TrainingError
 from modalities.gate.looks import LOOKS, FloatArray
-from modalities.gate.safety import ACTIONS, NAMES, Limit, SafetyGate
+from modalities.gate.safety import ACTIONS, Limit, SafetyGate
 from modalities.gate.standard import Standard
 
 RATE = 0.01
@@ -25,7 +26,6 @@ SHRINKAGE = 0.1
 """Part of the identity in the covariance of standardised statistics."""
 PENALTY = 10.0
 """Of the weights' squares, against the sum of the losses of all images."""
-STEPS = 50
 
 
 def fit(
@@ -63,8 +63,7 @@ def fit(
         name: Limit(threshold_of(scores, rate), rate, len(fresh), chosen[name])
         for name, scores in gate.scores(fresh).items()
     }
-    ordered = {name: limits[name] for name in NAMES if name in limits}
-    return SafetyGate(standard, gate.mean, precision, weights, bias, ordered, told)
+    return replace(gate, limits=limits)
 
 
 def threshold_of(scores: FloatArray, rate: float) -> float:
@@ -89,18 +88,10 @@ def _is_held(lesion: str) -> bool:
 
 
 def _log_odds(own: FloatArray, others: FloatArray) -> tuple[FloatArray, float]:
-    """Ridge logistic regression by Newton's method; both sides weigh alike, so that 0 is even odds."""
-    rows = np.c_[np.concatenate([own, others]), np.ones(len(own) + len(others))]
+    """Ridge logistic regression; both sides weigh alike, so that 0 is even odds."""
+    from sklearn.linear_model import LogisticRegression
+
     truth = np.r_[np.zeros(len(own)), np.ones(len(others))]
-    weight = np.where(truth == 1, len(rows) / (2 * len(others)), len(rows) / (2 * len(own)))
-    ridge = PENALTY * np.diag(np.r_[np.ones(len(LOOKS)), 1e-6])
-    found = np.zeros(rows.shape[1])
-    for _ in range(STEPS):
-        p = 1 / (1 + np.exp(-np.clip(rows @ found, -30, 30)))
-        slope = rows.T @ (weight * (p - truth)) + ridge @ found
-        curve = (rows * (weight * np.maximum(p * (1 - p), 1e-9))[:, None]).T @ rows + ridge
-        step = np.linalg.solve(curve, slope)
-        found -= step / max(1.0, float(np.abs(step).max()))
-        if float(np.abs(step).max()) < 1e-9:
-            break
-    return np.asarray(found[:-1], np.float64), float(found[-1])
+    model = LogisticRegression(C=1 / PENALTY, class_weight="balanced", solver="newton-cholesky", tol=1e-9)
+    model.fit(np.concatenate([own, others]), truth)
+    return np.asarray(model.coef_[0], np.float64), float(model.intercept_[0])

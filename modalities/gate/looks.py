@@ -136,8 +136,8 @@ def ink_share(colours: FloatArray) -> float:
     A bluish light raises the median too, and so is no ink.
     """
     excess = np.maximum(colours[1], colours[2]) - colours[0]
-    middle = np.partition(excess, (len(excess) // 2 - 1, len(excess) // 2))[len(excess) // 2 - 1 :][:2]
-    return np.count_nonzero(excess > max(float(middle.sum()) / 2 + INK_EXCESS, 0.02)) / len(excess)
+    limit = max(float(np.median(excess)) + INK_EXCESS, 0.02)
+    return np.count_nonzero(excess > limit) / len(excess)
 
 
 def _halved(cells: FloatArray) -> FloatArray:
@@ -157,10 +157,4 @@ def _log_detail(grey: Grey) -> float:
     found = values[1:-1, 1:-1] * np.int16(-4)
     for beside in (values[:-2, 1:-1], values[2:, 1:-1], values[1:-1, :-2], values[1:-1, 2:]):
         found += beside
-    flat = found.reshape(-1).astype(np.float64)
-    return float(
-        np.log(
-            (float(np.einsum("n,n->", flat, flat)) / flat.size - (flat.sum() / flat.size) ** 2) / 255**2
-            + 1e-8
-        )
-    )
+    return float(np.log(found.var(dtype=np.float64) / 255**2 + 1e-8))
