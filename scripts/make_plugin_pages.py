@@ -40,7 +40,7 @@ def gallery() -> str:
         rows = list(_entries(project, own))
         offers = "offers" if own else "module"
         lines += [f"| plugin | {offers} |", "|---|---|", *rows, ""]
-    lines += ["## One file each", "", "| file | offers |", "|---|---|", *_files(), ""]
+    lines += ["## Usable as one file", "", "| file | offers |", "|---|---|", *_files(), ""]
     return "\n".join(lines)
 
 
@@ -72,9 +72,9 @@ def _entries(project: dict[str, Any], registry: Registry | None) -> Iterator[str
 
 
 def _files() -> Iterator[str]:
-    for file in sorted((ROOT / "examples").glob("*_plugin.py")):
+    for file in sorted((ROOT / "examples").glob("*/*_plugin.py")):
         registry = load_registry(Settings((str(file),)))
-        link = f"[`{file.name}`](../../examples/{file.name})"
+        link = f"[`{file.name}`](../../{file.relative_to(ROOT).as_posix()})"
         yield f"| {link} | {_offered(registry, file.stem)} |"
 
 

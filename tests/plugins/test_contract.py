@@ -43,7 +43,7 @@ class TestCohorts(PluginContract):
 
 
 class TestConfocal(PluginContract):
-    plugin = ROOT / "examples" / "confocal_plugin.py"
+    plugin = ROOT / "examples" / "confocal" / "confocal_plugin.py"
 
 
 PAGE = """

@@ -1,4 +1,4 @@
-"""Does examples/encoder_plugin.py go from a cohort to a diagnosis, and keep every promise on the way?"""
+"""Does the example of an encoder go from a cohort to a diagnosis, and keep every promise on the way?"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from plugins.conformance import check
 from plugins.model_set import ModelSet
 from plugins.registry import Registry
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "encoder_plugin.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "encoder" / "encoder_plugin.py"
 
 COHORT = """
 from dataclasses import replace

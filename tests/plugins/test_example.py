@@ -17,7 +17,7 @@ from plugins.conformance import check, sample_images
 from plugins.model_set import ModelSet
 from plugins.registry import Registry
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "confocal_plugin.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "confocal" / "confocal_plugin.py"
 
 Load = Callable[..., Registry]
 
@@ -36,7 +36,7 @@ def test_its_answers_differ_between_images_and_hold_every_training_class(
     registry_with: Load, models: ModelSet
 ) -> None:
     pipeline = assemble(registry_with(str(EXAMPLE)), models)
-    one, other = (pipeline.diagnose(Case(images=[i])) for i in sample_images("confocal"))
+    one, other = (pipeline.diagnose(Case(images=[i])) for i in sample_images("confocal_frame"))
     assert one.leaf is not None
     assert other.leaf is not None
     assert one.leaf != other.leaf
@@ -48,12 +48,12 @@ def test_it_leaves_the_other_modalities_as_they_are(
     registry_with: Load, models: ModelSet, case: Case
 ) -> None:
     pipeline = assemble(registry_with(str(EXAMPLE)), models)
-    case_of_three = Case(images=(*case.images, *sample_images("confocal", 1)), patient=case.patient)
+    case_of_three = Case(images=(*case.images, *sample_images("confocal_frame", 1)), patient=case.patient)
     both, three = pipeline.diagnose(case), pipeline.diagnose(case_of_three)
     assert three.status != "partial"
-    assert [e.modality for e in three.evidence] == ["clinical", "confocal", "dermoscopy"]
+    assert [e.modality for e in three.evidence] == ["clinical", "confocal_frame", "dermoscopy"]
     assert [e.probabilities for e in both.evidence] == [three.evidence[k].probabilities for k in (0, 2)]
-    assert both.missing[0] == "confocal"
+    assert both.missing[0] == "confocal_frame"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_it_leaves_the_other_modalities_as_they_are(
 def test_a_file_at_fault_is_a_typed_error(
     data: bytes, error: type[Exception], registry_with: Load, models: ModelSet
 ) -> None:
-    image = sample_images("confocal", 1)[0].model_copy(update={"data": data})
+    image = sample_images("confocal_frame", 1)[0].model_copy(update={"data": data})
     with pytest.raises(error):
         assemble(registry_with(str(EXAMPLE)), models).diagnose(Case(images=[image]))
 
@@ -72,7 +72,7 @@ def answers(models: ModelSet, tmp_path_factory: pytest.TempPathFactory) -> list[
     """`dxtree diagnose --plugin` on all three modalities, in two processes."""
     folder = tmp_path_factory.mktemp("images")
     options = ["--models", str(models.folder), "--plugin", str(EXAMPLE), "--age", "62", "--json"]
-    for modality in ("clinical", "confocal", "dermoscopy"):
+    for modality in ("clinical", "confocal_frame", "dermoscopy"):
         path = folder / f"{modality}.png"
         path.write_bytes(sample_images(modality, 1)[0].data or b"")
         options += ["--image", f"{modality}={path}"]
@@ -93,9 +93,9 @@ def answers(models: ModelSet, tmp_path_factory: pytest.TempPathFactory) -> list[
 
 def test_it_runs_through_the_plugin_option_and_the_answer_says_so(answers: list[str]) -> None:
     answer = json.loads(answers[0])
-    assert answer["used"][:3] == ["clinical", "confocal", "dermoscopy"]
+    assert answer["used"][:3] == ["clinical", "confocal_frame", "dermoscopy"]
     assert answer["provenance"]["plugins"] == ["confocal_plugin"]
-    assert answer["provenance"]["models"]["confocal"]["model"] == "fixed random projection"
+    assert answer["provenance"]["models"]["confocal_frame"]["model"] == "fixed random projection"
 
 
 def test_two_processes_give_the_same_bytes(answers: list[str]) -> None:

@@ -1,7 +1,7 @@
-"""A third modality in one file: confocal microscopy, with a toy in place of a model.
+"""A modality in one file: a frame of a confocal microscope, with a toy in place of a model.
 
-    dxtree plugins check examples/confocal_plugin.py
-    dxtree diagnose --plugin examples/confocal_plugin.py --image confocal=FILE
+    dxtree plugins check examples/confocal/confocal_plugin.py
+    dxtree diagnose --plugin examples/confocal/confocal_plugin.py --image confocal_frame=FILE
 
 The toy projects a few statistics of a picture onto the training classes with fixed random numbers. It shows
 how a plugin is written and knows nothing of skin.
@@ -21,7 +21,7 @@ from modalities.images import decode
 from plugins import ModalitySpec, hookimpl
 
 DXTREE_API_VERSION = 1
-NAME = "confocal"
+NAME = "confocal_frame"
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -49,8 +49,8 @@ class Toy:
 
 @hookimpl
 def dxtree_modalities() -> list[ModalitySpec]:
-    """Offers the modality `confocal`; a real plugin would read its weights when it is loaded."""
-    title = "Reflectance confocal microscopy"
+    """Offers `confocal_frame`; a real plugin would read its weights when it is loaded."""
+    title = "One frame of a confocal microscope"
     about = {
         "licence": "Apache-2.0",
         "card": "A toy with random numbers, trained on nothing. For no patient.",

@@ -1,6 +1,6 @@
 """Two encoders as modalities: `Texture`, and `Trunk` where DXTREE_TRUNK names a file of weights.
 
-dxtree fit-head --encoder examples/encoder_plugin.py --cohort NAME=FOLDER --out RUN
+dxtree fit-head --encoder examples/encoder/encoder_plugin.py --cohort NAME=FOLDER --out RUN
 """
 
 from __future__ import annotations
