@@ -18,7 +18,8 @@ DOORS = (
     "modalities.encoders", "modalities.engines", "modalities.gate", "modalities.images",
     "modalities.phone", "dxtree.audit", "dxtree.batch", "dxtree.binary", "dxtree.cohorts",
     "dxtree.compressing", "dxtree.dicomnet", "dxtree.drift", "dxtree.evaluation", "dxtree.exchange",
-    "dxtree.figures", "dxtree.gating", "dxtree.page", "dxtree.service", "dxtree.splitting",
+    "dxtree.figures", "dxtree.gating", "dxtree.page", "dxtree.service", "dxtree.simulating",
+    "dxtree.splitting", "modalities.stacks",
 )  # fmt: skip
 HEAVY = ("torch", "torchvision", "sklearn", "xgboost", "onnxruntime", "scipy")
 

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-GROUPS = ("keys", "plugins", "audit")
+GROUPS = ("keys", "plugins", "audit", "taxonomy")
 """Modules whose `app` has commands of its own."""
 
 COMMANDS = (
@@ -19,6 +19,8 @@ COMMANDS = (
     "dicom-receive",
     "partition",
     "synthesize",
+    "simulate",
+    "train-simulated",
     "survey",
     "split",
     "train",

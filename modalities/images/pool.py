@@ -10,10 +10,13 @@ from modalities.images.child import Child
 
 
 class Pool:
-    """At most `workers` processes, started as they are needed; each serves one thread at a time."""
+    """At most `workers` processes, started as they are needed; each serves one thread at a time.
 
-    def __init__(self, workers: int) -> None:
-        self._workers = workers
+    `module` is what they run; see `modalities.images.child.Child`.
+    """
+
+    def __init__(self, workers: int, module: str = "modalities.images.worker") -> None:
+        self._workers, self._module = workers, module
         self._places = threading.Semaphore(workers)
         self._closing = threading.Lock()
         self._lists = threading.Lock()
@@ -60,7 +63,7 @@ class Pool:
             if child.alive:
                 break
             child.end()
-        child = child or Child()
+        child = child or Child(self._module)
         with self._lists:
             self._asked.add(child)
         return child
