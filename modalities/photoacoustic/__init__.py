@@ -1,0 +1,1 @@
+"""Multi-wavelength photoacoustic images."""
