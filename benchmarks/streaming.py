@@ -112,8 +112,6 @@ def unscaled(model: CnnModel, files: list[bytes], times: int) -> Callable[[], No
         planes = model.preprocessing.planes(decode(data).pixels)
         if model.safety is not None:
             model.safety.checks(planes)
-        elif model.gate is not None:
-            model.gate.concerns(planes)
         model.probabilities(planes)
 
     def run() -> None:

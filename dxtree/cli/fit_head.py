@@ -141,7 +141,9 @@ def _fit(run: HeadRun, embeddings: Path | None) -> Fitted:
 def _bundle(run: HeadRun, fitted: Fitted, name: str, licence: str) -> None:
     from modalities.encoders.bundling import make_bundle
 
-    _, judged = make_bundle(run, fitted, {"name": name, "licence": licence})
+    bundle, judged = make_bundle(run, fitted, {"name": name, "licence": licence})
+    if bundle.manifest["checks"] is None:
+        typer.echo("no safety gate: too few training images to fit one", err=True)
     if fitted.embedded.bad:
         typer.echo(f"{len(fitted.embedded.bad)} images cannot be read and were left out", err=True)
     if judged.unseen:

@@ -195,7 +195,7 @@ def _plan(
             f"({partition.report.lost_images} images lost), lesions split {split.counts()}",
             err=True,
         )
-    return Run(out, config, partition, split, chosen)
+    return Run(out, config, partition, split, chosen, steps=registry.preprocessors.specs)
 
 
 def _train_one(run: Run, target: str, weights: str | None, processes: Processes) -> None:
@@ -228,5 +228,7 @@ def _bundle(run: Run, name: str, licence: str) -> None:
     from modalities.training.bundling import make_bundle
 
     bundle = make_bundle(run, run.folder / "bundle", {"name": name, "licence": licence}, {})
+    if bundle.manifest["checks"] is None:
+        typer.echo("no safety gate: too few training images to fit one", err=True)
     size = sum(len(content) for content in bundle.files.values())
     typer.echo(f"bundle {name}: {run.folder / 'bundle'} ({size / 1e6:.1f} MB)", err=True)

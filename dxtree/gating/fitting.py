@@ -23,7 +23,7 @@ MOST = 1500
 NAMED = 16
 """Digits by which a card names a bundle."""
 
-WRITTEN = ("format", "files", "sha256")
+LEFT_OUT = ("format", "files", "sha256")
 """Entries of a manifest that `write_bundle` makes."""
 
 Told = Callable[[str, int, int], None]
@@ -85,11 +85,11 @@ def write_gates(models: ModelSet, gates: Mapping[str, SafetyGate], out: Path) ->
     digests = dict(models.modalities)
     for modality, gate in gates.items():
         bundle = read_bundle(out / modality, MODALITY_MANIFEST)
-        manifest = {k: v for k, v in bundle.manifest.items() if k not in WRITTEN}
+        manifest = {k: v for k, v in bundle.manifest.items() if k not in LEFT_OUT}
         manifest["checks"] = gate.to_dict()
         write_bundle(out / modality, MODALITY_MANIFEST, manifest, bundle.files)
         digests[modality] = read_bundle(out / modality, MODALITY_MANIFEST).digest
-    document = {k: v for k, v in models.bundle.manifest.items() if k not in WRITTEN}
+    document = {k: v for k, v in models.bundle.manifest.items() if k not in LEFT_OUT}
     files = dict(models.bundle.files)
     for name in (name for name in files if name.endswith(".md")):
         for modality, digest in digests.items():

@@ -25,7 +25,6 @@ from dxtree.gating.looking import chosen, look_at, preprocessings
 from modalities.cnn.preprocess import Preprocessing, planes_of
 from modalities.gate import SafetyGate, look
 from modalities.gate.looks import FloatArray
-from modalities.images import decode_square
 from plugins.model_set import ModelSet
 
 BLUR = 4.0
@@ -175,7 +174,7 @@ def _blurred(gate: SafetyGate, images: Sequence[LabelledImage], shown: Preproces
 
     rows, lesions = [], []
     for image in images:
-        square = decode_square(ImageInput(modality=image.modality, path=image.path).source, shown.seen).padded
+        square = shown.read(ImageInput(modality=image.modality, path=image.path).source).padded
         sharp = Image.fromarray(np.ascontiguousarray(square[..., :3]))
         rows.append(look(planes_of(np.asarray(sharp.filter(ImageFilter.GaussianBlur(BLUR))))))
         lesions.append(image.lesion)

@@ -14,7 +14,6 @@ from core.errors import CohortError, InputError
 from modalities.cnn.preprocess import Preprocessing, planes_of
 from modalities.gate import LOOKS, look
 from modalities.gate.looks import FloatArray
-from modalities.images import decode_square
 from plugins.model_set import ModelSet
 
 Progress = Callable[[int, int], None]
@@ -63,7 +62,7 @@ def look_at(
     for k, image in enumerate(images, start=1):
         try:
             source = ImageInput(modality=image.modality, path=image.path).source
-            rows.append(look(planes_of(decode_square(source, preprocessing.seen).padded)))
+            rows.append(look(planes_of(preprocessing.read(source).padded)))
             kept.append(image)
         except InputError:
             continue

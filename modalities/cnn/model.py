@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from threading import Lock
 from typing import Any
 
@@ -15,11 +14,10 @@ from core.errors import ContractError
 from core.probabilities import LeafProbabilities
 from core.protocols import ImageResult
 from modalities.cnn.belonging import check_belongs, read_prior, read_temperature
-from modalities.cnn.gate import Gate
 from modalities.cnn.preprocess import ByteImage, Preprocessing, planes_of
 from modalities.engines import Engine, finite, load_engine, maker_of, net_maker, source_file
 from modalities.gate import SafetyGate
-from modalities.images import Square, decode_square, start_decoder
+from modalities.images import start_decoder
 from plugins.specs import ModelRequest
 
 
@@ -35,13 +33,12 @@ class CnnModel:
     prior: LeafProbabilities
     preprocessing: Preprocessing
     temperature: float
-    gate: Gate | None
     engine: Engine
     provenance: Mapping[str, str]
     make_engine: Callable[[int], Engine]
     """Builds the same engine for so many calls at a time."""
     safety: SafetyGate | None = None
-    """Checks with fitted thresholds. They stand in place of `gate`, which older bundles have alone."""
+    """Checks with fitted thresholds; `None` where the training images were too few to fit any."""
     make_net: Callable[[], Any] | None = None
     """Gives the same net in torch (the extra `train`), built when first asked for; `None`: it has none."""
     _others: dict[int, Engine] = field(default_factory=dict, repr=False, compare=False)
@@ -63,21 +60,16 @@ class CnnModel:
         """The same model for so many threads that call `predict` at the same time, about one core each."""
         return replace(self, engine=self.engine_for(calls))
 
-    @cached_property
-    def _seen(self) -> Square:
-        return self.preprocessing.seen
-
     def predict(self, images: Sequence[ImageInput]) -> list[ImageResult]:
         """One result an image, in order. Raises `InputError` for an image that cannot be read."""
         return [self._one(image) for image in images]
 
     def _one(self, image: ImageInput) -> ImageResult:
-        found = decode_square(image.source, self._seen)
+        found = self.preprocessing.read(image.source)
         planes = planes_of(found.padded)
         # Before the engine, whose threads go on spinning for a while and would slow this down.
         checks = self.safety.checks(planes) if self.safety else ()
-        concerns = self.gate.concerns(planes) if self.gate and not self.safety else ()
-        return ImageResult(self.probabilities(planes), found.notes, concerns, checks)
+        return ImageResult(self.probabilities(planes), found.notes, checks=checks)
 
     def probabilities(self, square: ByteImage) -> LeafProbabilities:
         """Calibrated probabilities of a preprocessed uint8 size x size x 3 image."""
@@ -98,16 +90,15 @@ def load_model(request: ModelRequest, modality: str) -> CnnModel:
         raise ContractError(f"this model set has no bundle for {modality}; train one with: dxtree train")
     check_belongs(bundle, partition, modality, source_file(bundle))
     names = bundle.require("classes", list)
-    gate, checks = bundle.manifest.get("gate"), bundle.manifest.get("checks")
+    checks = bundle.manifest.get("checks")
     start_decoder()
     engine = load_engine(bundle, request.engine)
     return CnnModel(
         modality=modality,
         classes=tuple(names),
         prior=read_prior(bundle, tuple(names)),
-        preprocessing=Preprocessing.from_dict(bundle.require("preprocessing", dict)),
+        preprocessing=Preprocessing.from_dict(bundle.require("preprocessing", dict), request.preprocessors),
         temperature=read_temperature(bundle),
-        gate=None if gate is None else Gate.from_dict(gate),
         engine=engine,
         provenance={
             "model": str(bundle.manifest.get("name", modality)),

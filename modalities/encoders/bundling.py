@@ -11,13 +11,13 @@ import numpy as np
 from core.cohort import LabelledImage
 from core.errors import TrainingError
 from core.manifest import Bundle, read_bundle, write_bundle
-from core.split import TRAINING, VALIDATION
+from core.split import TRAINING
 from core.tree import FloatArray as DoubleArray
-from modalities.cnn.gate import Gate
 from modalities.encoders.encoder import identity
 from modalities.encoders.head import IntArray, cross_entropy, temperature_of
 from modalities.encoders.model import WEIGHTS
 from modalities.encoders.run import FINAL, Fitted, HeadRun
+from modalities.gate import SafetyGate, fit_if_enough
 from modalities.training.evidence import read_evidence
 from plugins.model_set import MODALITY_MANIFEST
 
@@ -88,6 +88,7 @@ def make_bundle(run: HeadRun, fitted: Fitted, about: Mapping[str, Any]) -> tuple
     judged = out_of_fold(run, fitted)
     data = fitted.data[FINAL]
     taxonomy = run.partition.taxonomy
+    gate = _gate(run, fitted)
     manifest = {
         "kind": "modality",
         "modality": run.modality,
@@ -100,7 +101,7 @@ def make_bundle(run: HeadRun, fitted: Fitted, about: Mapping[str, Any]) -> tuple
         "classes": list(run.partition.ids),
         "prior": data["prior"],
         "temperature": judged.temperature,
-        "gate": _gate(run, fitted).to_dict(),
+        "checks": None if gate is None else gate.to_dict(),
         "training": {
             "images": data["images"],
             "skipped": data["skipped"],
@@ -117,12 +118,8 @@ def make_bundle(run: HeadRun, fitted: Fitted, about: Mapping[str, Any]) -> tuple
     return read_bundle(folder, MODALITY_MANIFEST), judged
 
 
-def _gate(run: HeadRun, fitted: Fitted) -> Gate:
+def _gate(run: HeadRun, fitted: Fitted) -> SafetyGate | None:
     embedded = fitted.embedded
-    parts = {
-        part: [
-            embedded.looks[embedded.place[i.cohort, i.image]] for i in run.split.select(embedded.images, part)
-        ]
-        for part in (TRAINING, VALIDATION)
-    }
-    return Gate.fit(parts[TRAINING], parts[VALIDATION] or parts[TRAINING])
+    images = run.split.select(embedded.images, TRAINING)
+    looks = embedded.looks[[embedded.place[i.cohort, i.image] for i in images]]
+    return fit_if_enough(looks, [i.lesion for i in images], {"cohorts": sorted({i.cohort for i in images})})

@@ -23,8 +23,8 @@ from safetensors.numpy import load, save
 from core.cohort import LabelledImage
 from core.errors import DxtreeError, TrainingError
 from core.files import write_whole
-from modalities.cnn.gate import FEATURES, describe
 from modalities.encoders.encoder import ByteArray, Encoder, FloatArray, embed, identity, preprocessing_of
+from modalities.gate import LOOKS, look
 from modalities.images import decode_here
 from modalities.training.data import MAX_BAD_FRACTION
 
@@ -42,7 +42,7 @@ Row = tuple[FloatArray, npt.NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Embedded:
-    """`rows` float32 N x dimension and `looks` N x 8 (see `modalities.cnn.gate.describe`) of `images`.
+    """`rows` float32 N x dimension and `looks` N x `LOOKS` (see `modalities.gate.look`) of `images`.
 
     `bad` are the ids of images that cannot be read.
     """
@@ -88,14 +88,14 @@ def embed_all(
         raise TrainingError(
             f"{len(bad)} of {len(images)} images cannot be read, {bad[0]} for one; at most 1 % may be skipped"
         )
-    rows, looks = np.empty((0, encoder.dimension), np.float32), np.empty((0, len(FEATURES)))
+    rows, looks = np.empty((0, encoder.dimension), np.float32), np.empty((0, len(LOOKS)))
     if found:
-        rows, looks = np.stack([row for _, (row, _) in found]), np.stack([look for _, (_, look) in found])
+        rows, looks = np.stack([row for _, (row, _) in found]), np.stack([seen for _, (_, seen) in found])
     return Embedded(tuple(image for image, _ in found), rows, looks, tuple(bad))
 
 
 def _folder(encoder: Encoder, store: Path) -> Path:
-    name = hashlib.sha256(json.dumps(identity(encoder), sort_keys=True).encode()).hexdigest()[:16]
+    name = hashlib.sha256(json.dumps([identity(encoder), LOOKS], sort_keys=True).encode()).hexdigest()[:16]
     (store / name).mkdir(parents=True, exist_ok=True)
     return store / name
 
@@ -116,7 +116,7 @@ def _look(image: LabelledImage, encoder: Encoder, known: dict[str, Row]) -> tupl
 def _add(folder: Path, encoder: Encoder, new: dict[str, ByteArray], known: dict[str, Row]) -> None:
     squares = list(new.values())
     parts = [embed(encoder, np.stack(squares[k : k + BATCH])) for k in range(0, len(squares), BATCH)]
-    rows, looks = np.concatenate(parts), np.stack([describe(square) for square in squares])
+    rows, looks = np.concatenate(parts), np.stack([look(square) for square in squares])
     names = np.frombuffer(bytes.fromhex("".join(new)), np.uint8).reshape(-1, 32)
     content = save({"file": names, "row": rows, "look": looks})
     write_whole(folder / f"{hashlib.sha256(content).hexdigest()}.safetensors", content)

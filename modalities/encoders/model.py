@@ -11,7 +11,6 @@ from core.errors import ContractError
 from core.probabilities import LeafProbabilities
 from core.protocols import ImageResult
 from modalities.cnn.belonging import check_belongs, read_prior, read_temperature
-from modalities.cnn.gate import Gate
 from modalities.encoders.encoder import Encoder, embed, identity, preprocessing_of
 from modalities.encoders.head import Head
 from modalities.gate import SafetyGate
@@ -31,12 +30,11 @@ class EncoderModel:
     modality: str
     prior: LeafProbabilities
     temperature: float
-    gate: Gate
     encoder: Encoder
     head: Head
     provenance: Mapping[str, str]
     safety: SafetyGate | None = None
-    """Checks with fitted thresholds, in place of `gate`."""
+    """Checks with fitted thresholds; `None` where the training images were too few to fit any."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -55,9 +53,8 @@ class EncoderModel:
         square = preprocessing_of(self.encoder).square(decoded.pixels)
         logits = self.head.logits(embed(self.encoder, square[None]))[0]
         answer = LeafProbabilities.from_logits(self.classes, logits / self.temperature)
-        if self.safety is not None:
-            return ImageResult(answer, tuple(decoded.notes), checks=self.safety.checks(square))
-        return ImageResult(answer, tuple(decoded.notes), self.gate.concerns(square))
+        checks = self.safety.checks(square) if self.safety else ()
+        return ImageResult(answer, tuple(decoded.notes), checks=checks)
 
 
 def load_model(request: ModelRequest, modality: str, encoder_factory: Callable[[], Encoder]) -> EncoderModel:
@@ -77,7 +74,6 @@ def load_model(request: ModelRequest, modality: str, encoder_factory: Callable[[
         modality=modality,
         prior=read_prior(bundle, partition.ids),
         temperature=read_temperature(bundle),
-        gate=Gate.from_dict(bundle.require("gate", dict)),
         encoder=encoder,
         head=Head.from_bytes(bundle.files[WEIGHTS], len(partition.ids), encoder.dimension),
         provenance={

@@ -26,6 +26,8 @@ SHRINKAGE = 0.1
 """Part of the identity in the covariance of standardised statistics."""
 PENALTY = 10.0
 """Of the weights' squares, against the sum of the losses of all images."""
+SEEN = 2 * len(LOOKS)
+"""Images at least that tell what images look like."""
 
 
 def fit(
@@ -46,7 +48,7 @@ def fit(
         raise TrainingError("a false-alarm rate is above 0 and below .5, such as 0.01")
     held = np.array([_is_held(lesion) for lesion in lesions], bool)
     seen, fresh = looks[~held], looks[held]
-    if len(seen) < 2 * len(LOOKS):
+    if len(seen) < SEEN:
         count = f"{len(looks)} images of {len(set(lesions))} lesions"
         raise TrainingError(f"{count} are too few to fit checks; give some 200 or more")
     standard = Standard.fit(seen)
@@ -64,6 +66,14 @@ def fit(
         for name, scores in gate.scores(fresh).items()
     }
     return replace(gate, limits=limits)
+
+
+def fit_if_enough(looks: FloatArray, lesions: Sequence[str], about: Mapping[str, Any]) -> SafetyGate | None:
+    """The gate of one modality by its own images at the rate `RATE`, or `None` for too few to fit one."""
+    held = sum(map(_is_held, lesions))
+    if len(looks) - held < SEEN or math.ceil((1 - RATE) * (held + 1) - 1e-9) > held:
+        return None
+    return fit(looks, lesions, about=about)
 
 
 def threshold_of(scores: FloatArray, rate: float) -> float:

@@ -26,6 +26,17 @@ Flat = npt.NDArray[np.uint8]
 def line_share(grey: npt.NDArray[np.uint8]) -> float:
     """Share of the middle of a uint8 picture, three quarters of each side, under dark lines; sides >= 28."""
     height, width = grey.shape
+    rim_y, rim_x = max(RIM, height // 8), max(RIM, width // 8)
+    above = line_depth(grey)[rim_y:-rim_y, rim_x:-rim_x] > DEPTH
+    return float(np.count_nonzero(above)) / above.size
+
+
+def line_depth(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """How many grey levels each pixel of a uint8 picture lies under a dark line, sides >= 28.
+
+    What stands in the outer `RIM` pixels means nothing.
+    """
+    height, width = grey.shape
     # Rows stand behind one another, so that what leaves at one edge enters at the other, into the rim.
     flat = np.ascontiguousarray(grey).reshape(-1)
     steps = (1, width, width + 1, width - 1)
@@ -40,9 +51,7 @@ def line_share(grey: npt.NDArray[np.uint8]) -> float:
         opened = _along(_along(gain, step, LENGTH, np.minimum), step, LENGTH, np.maximum)
         np.maximum(most[inside], opened, out=most[inside])
         np.minimum(least[inside], opened, out=least[inside])
-    rim_y, rim_x = max(RIM, height // 8), max(RIM, width // 8)
-    above = (np.maximum(most, least) - least).reshape(height, width)[rim_y:-rim_y, rim_x:-rim_x] > DEPTH
-    return float(np.count_nonzero(above)) / above.size
+    return (np.maximum(most, least) - least).reshape(height, width)
 
 
 def _inside(flat: Flat, length: int, step: int) -> slice:

@@ -1,7 +1,7 @@
 """What does an image look like, in numbers that tell dermoscopy, close-up photographs and the rest apart?
 
-All but the first eight are read from two smaller pictures: means over 28 x 28 cells, and a grey one of about
-112 pixels a side, on which a hair is one or two pixels wide.
+All but the sharpness are read from smaller pictures: means over squares of pixels, 112 or more of them along
+a side, on which a hair is one or two wide, and means over 28 x 28 cells of those.
 """
 
 from __future__ import annotations
@@ -9,21 +9,22 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from modalities.cnn.gate import FEATURES, describe
 from modalities.cnn.preprocess import ByteImage, Planes, planes_of
 from modalities.gate.lines import line_share
 
 CELLS = 28
 """Cells along a side."""
 FINE_SIDE = 112
-"""About so many pixels along a side of the picture that hair is looked for in."""
+"""At least so many squares along the short side of the fine picture, where the image has so many pixels."""
 INK_EXCESS = 0.2
 """Ink is a cell whose blue or green less its red is so much above the image's median: skin is red."""
 LIT = 0.9
 """A cell is lit out where none of its colours is below this."""
+DARK, BRIGHT = 0.06, 0.97
+"""Greys below and above which a square is dark, is bright."""
 
 LOOKS = (
-    *FEATURES,
+    "red", "green", "blue", "contrast", "log_sharpness", "saturation", "dark", "bright",
     "cell_red_spread", "cell_green_spread", "cell_blue_spread",
     "red_less_green", "green_less_blue", "red_less_green_spread", "green_less_blue_spread",
     "centre_red", "centre_green", "centre_blue",
@@ -31,15 +32,16 @@ LOOKS = (
     "log_edges_28", "log_edges_14", "log_edges_7", "log_detail",
     "grey", "lit", "hair", "ink",
 )  # fmt: skip
-"""Names of the statistics: the eight of `describe`, then those of this module."""
+"""Names of the statistics."""
 SHARES = ("dark", "bright", "lit", "hair", "ink")
 """Those that are shares of the image, most of them 0 in most images."""
 
 FloatArray = npt.NDArray[np.float64]
-Cells = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
 Grey = npt.NDArray[np.uint8]
 
-_LUMA = np.array([0.299, 0.587, 0.114])
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Grey of red, green and blue (ITU-R BT.601)."""
 
 
 def _places() -> FloatArray:
@@ -59,24 +61,33 @@ def look(square: ByteImage) -> FloatArray:
     """The statistics of a uint8 image, H x W x 3 or planes, in the order of `LOOKS`; sides >= 28 pixels.
 
     Colours, their spreads and differences are in [-1, 1], white being 1; shares in [0, 1]; `log_` are natural
-    logarithms. `centre_` is the middle, half of each side, less the whole; `corners` are 1/7 of a side.
+    logarithms. `contrast` is the spread of the fine grey, `saturation` the mean over cells of the largest
+    colour less the smallest. `centre_` is the middle, half of each side, less the whole; `corners` are 1/7
+    of a side.
     """
     planes = planes_of(square)
-    cells = cells_of(planes)
-    grey = fine_grey(planes)
+    fine = fine_of(planes)
+    grey = np.einsum("c,chw->hw", _LUMA, fine)
     rows = np.empty((5, CELLS * CELLS))
-    rows[:3] = cells.reshape(3, -1)
+    colours = rows[:3]
+    colours[:] = cells_of(fine).reshape(3, -1)
     rows[3:] = rows[:2] - rows[1:3]
     # einsum throughout: a product of matrices would wake threads, which wait for those of the engine.
     means = np.einsum("in,kn->ik", rows, _PLACES)
     whole = means[:, 0]
     spreads = np.sqrt(np.maximum(np.einsum("in,in->i", rows, rows) / rows.shape[1] - whole**2, 0.0))
     overall, _, *corners = np.einsum("c,ck->k", _LUMA, means[:3]).tolist()
-    luma = np.einsum("c,cn->n", _LUMA, rows[:3]).reshape(CELLS, CELLS)
+    luma = np.einsum("c,cn->n", _LUMA, colours).reshape(CELLS, CELLS)
     half = _halved(luma)
+    least = colours.min(axis=0)
     return np.array(
         [
-            *describe(planes),
+            *whole[:3],
+            np.sqrt(_variance(grey - np.float32(0.5))),
+            log_sharpness(planes[1]),
+            (colours.max(axis=0) - least).mean(),
+            np.count_nonzero(grey < DARK) / grey.size,
+            np.count_nonzero(grey > BRIGHT) / grey.size,
             *spreads[:3],
             *whole[3:],
             *spreads[3:],
@@ -86,48 +97,69 @@ def look(square: ByteImage) -> FloatArray:
             *(_log_edges(c) for c in (luma, half, _halved(half))),
             _log_detail(grey),
             overall,
-            np.count_nonzero(rows[:3].min(axis=0) > LIT) / rows.shape[1],
-            line_share(grey),
-            ink_share(rows[:3]),
+            np.count_nonzero(least > LIT) / least.size,
+            line_share((grey * np.float32(255)).astype(np.uint8)),
+            ink_share(colours),
         ]
     )
 
 
-def cells_of(planes: Planes) -> Cells:
-    """Means over 28 x 28 cells of planes, in [0, 1], float32 3 x 28 x 28.
+def fine_of(planes: Planes) -> Floats:
+    """Means over squares of pixels, 112 or more along the short side, in [0, 1], float32 planes.
 
-    Pixels that fill no cell, at the right and the lower edge, are left out.
+    Pixels that fill no square, at the right and the lower edge, are left out.
     """
     _, height, width = planes.shape
-    high, wide = height // CELLS, width // CELLS
-    whole = planes[:, : high * CELLS, : wide * CELLS].reshape(3, CELLS, high, wide * CELLS)
-    rows = np.zeros((3, CELLS, wide * CELLS), np.uint32)
-    for k in range(high):
-        rows += whole[:, :, k]
-    sums = np.zeros((3, CELLS, CELLS), np.uint32)
-    for k in range(wide):
-        sums += rows[..., k::wide]
-    return np.asarray(sums.astype(np.float32) / np.float32(255 * high * wide))
-
-
-def fine_grey(planes: Planes) -> Grey:
-    """Grey of 256 levels (ITU-R BT.601), means over squares so that about 112 pixels make a side."""
-    _, height, width = planes.shape
-    step = max(1, round(min(height, width) / FINE_SIDE))
-    red, green, blue = planes[:, : height - height % step, : width - width % step].astype(np.uint16)
-    red *= 77
-    green *= 150
-    blue *= 29
-    red += green
-    red += blue
-    red >>= 8
-    if step == 1:
-        return np.asarray(red, np.uint8)
-    rows = red.reshape(-1, step, red.shape[1]).sum(axis=1, dtype=np.uint32)
-    small = rows[:, ::step].copy()
+    step = max(1, min(height, width) // FINE_SIDE)
+    inside = planes[:, : height - height % step, : width - width % step]
+    rows = inside[:, ::step].astype(np.uint16, order="C")
     for k in range(1, step):
-        small += rows[:, k::step]
-    return np.asarray(small // (step * step), np.uint8)
+        rows += inside[:, k::step]
+    if step == 2:
+        # Both of a pair at once, as the halves of one number.
+        pairs = rows.view(np.uint32)
+        whole = (pairs & 0xFFFF) + (pairs >> 16)
+    else:
+        whole = rows[..., ::step].astype(np.uint32)
+        for k in range(1, step):
+            whole += rows[..., k::step]
+    fine = whole.astype(np.float32)
+    fine *= np.float32(1 / (255 * step * step))
+    return fine
+
+
+def cells_of(fine: Floats) -> Floats:
+    """Means over 28 x 28 cells of the fine picture, whose sides are at least that.
+
+    Squares that fill no cell are left out, as many at one edge as at the other.
+    """
+    _, height, width = fine.shape
+    high, wide = height // CELLS, width // CELLS
+    top, left = (height - high * CELLS) // 2, (width - wide * CELLS) // 2
+    inside = fine[:, top : top + high * CELLS, left : left + wide * CELLS]
+    rows = inside[:, ::high].copy()
+    for k in range(1, high):
+        rows += inside[:, k::high]
+    cells = rows[..., ::wide].copy()
+    for k in range(1, wide):
+        cells += rows[..., k::wide]
+    cells /= np.float32(high * wide)
+    return cells
+
+
+def log_sharpness(plane: Grey) -> float:
+    """Logarithm of the variance of the Laplacian of every other row of one plane, levels counted to 1.
+
+    After Pech-Pacheco et al., ICPR 2000. The green plane is most of the grey.
+    """
+    values = plane.astype(np.int16)
+    middle = values[1:-1:2]
+    found = middle[:, 1:-1] * np.int16(-4)
+    found += values[:-2:2, 1:-1]
+    found += values[2::2, 1:-1][: len(found)]
+    found += middle[:, :-2]
+    found += middle[:, 2:]
+    return float(np.log(_variance(found.astype(np.float32)) / 255**2 + 1e-8))
 
 
 def ink_share(colours: FloatArray) -> float:
@@ -136,8 +168,16 @@ def ink_share(colours: FloatArray) -> float:
     A bluish light raises the median too, and so is no ink.
     """
     excess = np.maximum(colours[1], colours[2]) - colours[0]
-    limit = max(float(np.median(excess)) + INK_EXCESS, 0.02)
+    middle = len(excess) // 2
+    limit = max(float(np.partition(excess, middle)[middle]) + INK_EXCESS, 0.02)
     return np.count_nonzero(excess > limit) / len(excess)
+
+
+def _variance(values: Floats) -> float:
+    """Of values about 0: summed a row at a time in float32, the rows in float64."""
+    mean = float(np.einsum("hw->h", values).sum(dtype=np.float64)) / values.size
+    squares = float(np.einsum("hw,hw->h", values, values).sum(dtype=np.float64)) / values.size
+    return max(squares - mean * mean, 0.0)
 
 
 def _halved(cells: FloatArray) -> FloatArray:
@@ -151,10 +191,9 @@ def _log_edges(cells: FloatArray) -> float:
     return float(np.log(steps / (side * (side - 1)) + 1e-4))
 
 
-def _log_detail(grey: Grey) -> float:
-    """Logarithm of the variance of the grey picture's Laplacian, levels counted to 1."""
-    values = grey.astype(np.int16)
-    found = values[1:-1, 1:-1] * np.int16(-4)
-    for beside in (values[:-2, 1:-1], values[2:, 1:-1], values[1:-1, :-2], values[1:-1, 2:]):
+def _log_detail(grey: Floats) -> float:
+    """Logarithm of the variance of the fine grey's Laplacian."""
+    found = grey[1:-1, 1:-1] * np.float32(-4)
+    for beside in (grey[:-2, 1:-1], grey[2:, 1:-1], grey[1:-1, :-2], grey[1:-1, 2:]):
         found += beside
-    return float(np.log(found.var(dtype=np.float64) / 255**2 + 1e-8))
+    return float(np.log(_variance(found) + 1e-8))

@@ -14,10 +14,10 @@ from scipy.optimize import minimize_scalar
 
 from core.errors import TrainingError
 from core.manifest import Bundle, read_bundle, write_bundle
-from core.split import TRAINING, VALIDATION
-from modalities.cnn.gate import Gate, describe
+from core.split import TRAINING
 from modalities.cnn.graph import export
 from modalities.engines import GRAPH
+from modalities.gate import SafetyGate, fit_if_enough, look
 from modalities.training.data import read_all
 from modalities.training.evidence import read_evidence
 from modalities.training.objectives import targets_of
@@ -26,7 +26,7 @@ from modalities.training.starting import FINAL
 from plugins.model_set import MODALITY_MANIFEST
 
 GATE_SAMPLE = 2000
-"""At most this many images of each part are described for the gate."""
+"""At most so many training images are looked at for the gate."""
 
 
 def make_bundle(
@@ -38,8 +38,9 @@ def make_bundle(
 ) -> Bundle:
     """Exports the final net, calibrates it on out-of-fold logits and writes the bundle.
 
-    `about` enters the manifest (name, licence ...), `texts` are files such as the model card. A `temperature`
-    that is given stands in place of the calibration, which needs the nets of all folds. Raises
+    `about` enters the manifest (name, licence ...), `texts` are files such as the model card. Its entry
+    `checks`, the safety gate, is null where the training images are too few to fit one. A `temperature` that
+    is given stands in place of the calibration, which needs the nets of all folds. Raises
     `TrainingError` where a target of the run that is needed is not finished.
     """
     net = run.finished(FINAL)
@@ -49,6 +50,7 @@ def make_bundle(
     graph, shared = export(net, preprocessing.size)
     data = read_data(run.folder / FINAL)
     taxonomy = run.partition.taxonomy
+    gate = _gate(run)
     manifest = {
         "kind": "modality",
         "modality": run.config.modality,
@@ -61,7 +63,7 @@ def make_bundle(
         "prior": data["prior"],
         "preprocessing": preprocessing.to_dict(),
         "temperature": temperature_of(run) if temperature is None else temperature,
-        "gate": _gate(run).to_dict(),
+        "checks": None if gate is None else gate.to_dict(),
         "shared_parameters": shared,
         "training": {
             "config": run.config.model_dump(mode="json"),
@@ -122,13 +124,11 @@ def _cross_entropy(
     return float(-(weights * log_p).sum() / weights.sum())
 
 
-def _gate(run: Run) -> Gate:
+def _gate(run: Run) -> SafetyGate | None:
     preprocessing = run.test_preprocessing()
-    described = []
-    for part in (TRAINING, VALIDATION):
-        chosen = run.split.select(run.images, part)
-        step = max(1, len(chosen) // GATE_SAMPLE)
-        pixels, _, _ = read_all(chosen[::step], preprocessing.resize)
-        described.append([describe(preprocessing.square(p)) for p in pixels])
-    training, validation = described
-    return Gate.fit(training, validation or training)
+    chosen = run.split.select(run.images, TRAINING)
+    step = max(1, -(-len(chosen) // GATE_SAMPLE))
+    pixels, images, _ = read_all(chosen[::step], preprocessing.resize)
+    looks = np.stack([look(preprocessing.planes(p)) for p in pixels])
+    about = {"cohorts": sorted({i.cohort for i in images})}
+    return fit_if_enough(looks, [i.lesion for i in images], about)

@@ -20,10 +20,10 @@ from core.partition import Partition
 from core.pipeline import Pipeline
 from core.protocols import ModalityModel
 from fusion.image_only import ImageOnly
-from modalities.cnn.gate import Gate, describe
 from modalities.cnn.graph import export
 from modalities.cnn.model import CnnModel, load_model
 from modalities.cnn.preprocess import Preprocessing
+from modalities.gate import fit, look
 from modalities.images import decode_here
 from modalities.training.data import read_all
 from plugins.specs import ModelRequest
@@ -41,7 +41,7 @@ def folder(
 ) -> Path:
     """A bundle of a tiny net, with a gate fitted on drawn lesions."""
     graph, shared = export(lively("mobilenet_v3_small", 3, 64), 64)
-    described = [describe(PREPROCESSING.square(drawn(LABELS[s % 3], s))) for s in range(40)]
+    looks = np.stack([look(PREPROCESSING.square(drawn(LABELS[s % 3], s))) for s in range(240)])
     manifest = {
         "kind": "modality",
         "modality": "dermoscopy",
@@ -53,7 +53,7 @@ def folder(
         "prior": dict(zip(cells.ids, [0.25, 0.25, 0.5], strict=True)),
         "preprocessing": PREPROCESSING.to_dict(),
         "temperature": 1.5,
-        "gate": Gate.fit(described[:30], described[30:]).to_dict(),
+        "checks": fit(looks, [f"L{s}" for s in range(240)]).to_dict(),
         "shared_parameters": shared,
     }
     path = tmp_path_factory.mktemp("bundle")
@@ -205,11 +205,11 @@ def test_training_and_inference_show_the_net_the_same_pixels(
 # images at fault
 
 
-def test_an_image_like_those_of_the_training_raises_no_concern(
+def test_an_image_like_those_of_the_training_is_not_flagged(
     model: CnnModel, drawn: Callable[..., Any], as_png: Callable[..., bytes]
 ) -> None:
     new = [ImageInput(modality="dermoscopy", data=as_png(drawn(LABELS[k % 3], 500 + k))) for k in range(9)]
-    assert [r.concerns for r in model.predict(new)] == [()] * 9
+    assert not any(check.flagged for r in model.predict(new) for check in r.checks)
 
 
 def test_a_blank_image_alone_is_no_answer_and_says_why(
@@ -220,15 +220,14 @@ def test_a_blank_image_alone_is_no_answer_and_says_why(
     answer = pipeline.diagnose(Case(images=[blank]))
     assert (answer.status, answer.tree, answer.evidence) == ("abstained", None, ())
     assert answer.to_dict()["ranked"] == []
-    assert all(n.code == "ImageLeftOut" for n in answer.notices)
-    assert answer.notices
+    assert "ImageLeftOut" in {n.code for n in answer.notices}
 
 
 def test_a_blank_image_among_good_ones_is_left_out_and_changes_no_bit(
     model: CnnModel, cells: Partition, drawn: Callable[..., Any], as_png: Callable[..., bytes]
 ) -> None:
     blank = ImageInput(modality="dermoscopy", data=as_png(np.zeros((96, 96, 3), np.uint8)))
-    some = [ImageInput(modality="dermoscopy", data=as_png(drawn(LABELS[k], 600 + k))) for k in range(3)]
+    some = [ImageInput(modality="dermoscopy", data=as_png(drawn(LABELS[k], 500 + k))) for k in range(3)]
     pipeline = Pipeline(cells, {"dermoscopy": lambda: model}, ImageOnly(cells), abstain_below=0)
     good = pipeline.diagnose(Case(images=some))
     mixed = pipeline.diagnose(Case(images=[some[0], blank, *some[1:]]))

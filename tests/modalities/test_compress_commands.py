@@ -105,7 +105,7 @@ def test_the_bundle_keeps_the_old_manifest_and_holds_the_compressed_file(made: P
     for key in (
         "classes",
         "temperature",
-        "gate",
+        "checks",
         "prior",
         "partition",
         "taxonomy",

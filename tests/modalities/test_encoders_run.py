@@ -249,17 +249,24 @@ def test_a_model_answers_with_the_calibrated_head(
     logits = fitted.final.logits(fitted.embedded.rows) / judged.temperature
     for answer, row in zip(answers, logits, strict=True):
         assert np.allclose(answer.probabilities.values, LeafProbabilities.from_logits(cells.ids, row).values)
-        assert answer.concerns == ()
+        assert answer.checks == ()
     assert model.prior.to_dict() == pytest.approx(fitted.data["final"]["prior"])
     assert model.provenance["encoder"] == "colours-1"
 
 
-def test_a_blank_picture_is_a_concern(
-    images: list[LabelledImage], cells: Partition, as_png: Callable[..., bytes], tmp_path: Path
+def test_too_few_images_fit_no_gate_and_many_one_that_flags_a_blank_picture(
+    images: list[LabelledImage],
+    lesions: Callable[..., list[LabelledImage]],
+    cells: Partition,
+    as_png: Callable[..., bytes],
+    tmp_path: Path,
 ) -> None:
-    bundle, _ = fit(plan(tmp_path / "run", cells, images))
+    bundle, _ = fit(plan(tmp_path / "few", cells, images))
+    assert bundle.manifest["checks"] is None
+    bundle, _ = fit(plan(tmp_path / "run", cells, lesions(100)))
     blank = ImageInput(modality="colours", data=as_png(np.zeros((96, 96, 3), np.uint8)))
-    assert loaded(bundle, cells).predict([blank])[0].concerns
+    flagged = {c.name for c in loaded(bundle, cells).predict([blank])[0].checks if c.flagged}
+    assert {"blurred", "under_exposed", "out_of_distribution"} <= flagged
     with pytest.raises(CorruptImage):
         loaded(bundle, cells).predict([ImageInput(modality="colours", data=b"\x89PNG\r\n\x1a\n")])
 
@@ -304,7 +311,7 @@ def test_an_encoder_that_turns_bad_after_the_fit_gives_no_answer(
         ("encoder", None),
         ("prior", {}),
         ("temperature", 0),
-        ("gate", None),
+        ("checks", {}),
         ("architecture", None),
     ],
 )

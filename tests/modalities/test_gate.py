@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
 from core.errors import ContractError, TrainingError
-from modalities.cnn.gate import FEATURES, describe
 from modalities.cnn.preprocess import Preprocessing, planes_of
 from modalities.gate import LOOKS, NAMES, SafetyGate, fit, look, threshold_of
 from modalities.gate.lines import line_share
-from modalities.gate.looks import CELLS, cells_of, fine_grey, ink_share
+from modalities.gate.looks import CELLS, cells_of, fine_of, ink_share, log_sharpness
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -237,19 +236,68 @@ def test_a_limit_that_is_none_is_a_contract_error(changed: dict[str, Any], gate:
         SafetyGate.from_dict(raw)
 
 
-def test_the_first_eight_statistics_are_those_of_the_older_gate(fresh: list[Pixels]) -> None:
-    assert LOOKS[: len(FEATURES)] == FEATURES
-    np.testing.assert_array_equal(look(fresh[0])[: len(FEATURES)], describe(fresh[0]))
+def plainly(planes: Pixels) -> dict[str, float]:
+    """Some of the statistics by their definitions, in float64, one square and cell at a time."""
+    _, height, width = planes.shape
+    step = max(1, min(height, width) // 112)
+    high, wide = height // step, width // step
+    whole = planes[:, : high * step, : wide * step].astype(np.float64) / 255
+    fine = whole.reshape(3, high, step, wide, step).mean(axis=(2, 4))
+    a, b = high // CELLS, wide // CELLS
+    top, left = (high - a * CELLS) // 2, (wide - b * CELLS) // 2
+    inside = fine[:, top : top + a * CELLS, left : left + b * CELLS]
+    cells = inside.reshape(3, CELLS, a, CELLS, b).mean(axis=(2, 4))
+    grey = np.einsum("c,chw->hw", [0.299, 0.587, 0.114], fine)
+    green = planes[1].astype(np.float64) / 255
+    edges = green[:-2, 1:-1] + green[2:, 1:-1] + green[1:-1, :-2] + green[1:-1, 2:] - 4 * green[1:-1, 1:-1]
+    return {
+        "red": cells[0].mean(),
+        "green": cells[1].mean(),
+        "blue": cells[2].mean(),
+        "contrast": grey.std(),
+        "log_sharpness": np.log(edges[::2].var() + 1e-8),
+        "saturation": (cells.max(axis=0) - cells.min(axis=0)).mean(),
+        "cell_red_spread": cells[0].std(),
+        "red_less_green_spread": (cells[0] - cells[1]).std(),
+        "centre_blue": cells[2, 7:-7, 7:-7].mean() - cells[2].mean(),
+        "lit": (cells.min(axis=0) > 0.9).mean(),
+    }
+
+
+@pytest.mark.parametrize("side", [28, 64, 112, 224, 299, 448])
+@pytest.mark.parametrize("more", [0, 1, 37])
+def test_the_statistics_are_their_definitions(side: int, more: int) -> None:
+    random = np.random.default_rng(side + more)
+    coarse = Image.fromarray(random.integers(40, 250, (9, 9, 3), np.uint8))
+    square = np.asarray(coarse.resize((side + more, side)))
+    planes = planes_of(square)
+    found = dict(zip(LOOKS, look(square), strict=True))
+    for name, value in plainly(planes).items():
+        assert found[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+    np.testing.assert_array_equal(look(planes), look(square))
 
 
 @given(st.integers(28, 90), st.integers(28, 90), st.integers(0, 2**32 - 1))
 @settings(max_examples=40, deadline=None)
-def test_the_cells_are_means_and_every_statistic_is_finite(height: int, width: int, seed: int) -> None:
+def test_every_statistic_of_noise_is_finite(height: int, width: int, seed: int) -> None:
     planes = np.random.default_rng(seed).integers(0, 256, (3, height, width), np.uint8)
-    high, wide = height // CELLS, width // CELLS
-    whole = planes[:, : high * CELLS, : wide * CELLS].reshape(3, CELLS, high, CELLS, wide)
-    np.testing.assert_allclose(cells_of(planes), whole.mean(axis=(2, 4)) / 255, atol=1e-6)
+    assert cells_of(fine_of(planes)).shape == (3, CELLS, CELLS)
     assert np.isfinite(look(planes)).all()
+
+
+def test_dark_and_bright_squares_are_counted() -> None:
+    square = np.zeros((40, 40, 3), np.uint8)
+    square[:10] = 255
+    found = dict(zip(LOOKS, look(square), strict=True))
+    assert (found["dark"], found["bright"]) == (0.75, 0.25)
+
+
+def test_a_plane_without_any_detail_has_the_least_sharpness() -> None:
+    flat = np.full((50, 60), 140, np.uint8)
+    assert log_sharpness(flat) == pytest.approx(np.log(1e-8))
+    noisy = np.random.default_rng(0).integers(0, 255, (50, 60), np.uint8)
+    blurred = np.asarray(Image.fromarray(noisy).filter(ImageFilter.GaussianBlur(2)))
+    assert log_sharpness(flat) < log_sharpness(blurred) < log_sharpness(noisy)
 
 
 @pytest.mark.parametrize("value", [0, 255])
@@ -284,11 +332,11 @@ def test_a_bluish_light_over_the_whole_image_is_no_ink() -> None:
     assert ink_share(blue.reshape(3, -1)) == pytest.approx(2 / CELLS)
 
 
-def test_the_fine_grey_of_a_large_square_has_about_a_hundred_pixels_a_side() -> None:
-    for side in (64, 112, 224, 299, 600):
-        grey = fine_grey(np.full((3, side, side), 77, np.uint8))
-        assert 56 <= grey.shape[0] <= 168 or side == 64
-        assert (grey == 77).all()
+def test_the_fine_picture_has_112_squares_along_its_short_side_or_all_pixels() -> None:
+    for side in (28, 64, 112, 224, 299, 600):
+        fine = fine_of(np.full((3, side, side + 9), 77, np.uint8))
+        assert min(side, 112) <= fine.shape[1] < 224
+        np.testing.assert_allclose(fine, 77 / 255, rtol=1e-6)
 
 
 def test_an_action_of_the_bundle_is_what_the_check_proposes(gate: SafetyGate, fresh: list[Pixels]) -> None:

@@ -80,7 +80,7 @@ def test_the_bundle_answers_as_the_run_s_own_evidence_says(
         (result,) = model.predict([ImageInput(modality="dermoscopy", path=run.folder.parent / f"{name}.png")])
         wanted = np.exp((row - row.max()) / model.temperature)
         assert np.abs(result.probabilities.values - wanted / wanted.sum()).max() < 2e-3
-        assert result.concerns == ()
+        assert result.checks == ()
 
 
 def test_the_manifest_says_what_a_reader_needs(run: Run, tmp_path: Path) -> None:
@@ -99,6 +99,7 @@ def test_the_manifest_says_what_a_reader_needs(run: Run, tmp_path: Path) -> None
     assert manifest["training"]["skipped"] == []
     assert manifest["training"]["config"] == run.config.model_dump(mode="json")
     assert manifest["training"]["torch"] == torch.__version__
+    assert manifest["checks"] is None  # a dozen images fit no gate
 
 
 def test_a_run_is_bundled_to_the_same_bytes_twice(run: Run, tmp_path: Path) -> None:
