@@ -65,7 +65,7 @@ class ViewsNet(nn.Module):
 
     def batch(self, lesions: Sequence[torch.Tensor]) -> torch.Tensor:
         """Views of several lesions to logits, lesions x classes; their numbers of views may differ."""
-        found = self.features(torch.cat(list(lesions))).split([len(views) for views in lesions])
+        found = torch.split(self.features(torch.cat(list(lesions))), [len(views) for views in lesions])
         return torch.cat([self.joined(one) for one in found])
 
 

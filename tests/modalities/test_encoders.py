@@ -57,9 +57,9 @@ def test_one_line_makes_a_modality_that_waits_for_its_encoder() -> None:
     def factory() -> Colours:
         raise AssertionError("asked too early")
 
-    spec = modality_from_encoder("confocal", "Confocal", factory)
+    spec = modality_from_encoder("colposcopy", "Confocal", factory)
     assert isinstance(spec, EncoderModality)
-    assert (spec.name, spec.reads, spec.needs_bundle) == ("confocal", "confocal", True)
+    assert (spec.name, spec.reads, spec.needs_bundle) == ("colposcopy", "colposcopy", True)
     assert modality_from_encoder("a", "A", factory, reads="dermoscopy").reads == "dermoscopy"
 
 

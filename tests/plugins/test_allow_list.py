@@ -37,7 +37,7 @@ def allowed(tmp_path: Path) -> Callable[..., Path]:
 def test_a_file_runs_only_with_the_bytes_that_were_listed(
     plugin: Write, source: Callable[..., str], allowed: Callable[..., Path]
 ) -> None:
-    path = plugin("mine", source("confocal"))
+    path = plugin("mine", source("colposcopy"))
     listed = allowed(mine=hashlib.sha256(Path(path).read_bytes()).hexdigest())
     settings = Settings((path,), allowed=listed)
     assert statuses(load_registry(settings))["mine"].state == "ok"
@@ -115,7 +115,7 @@ def test_a_disabled_plugin_is_not_imported_even_when_it_is_named(
 
 
 def test_a_built_in_plugin_can_be_disabled(plugin: Write, source: Callable[..., str]) -> None:
-    registry = load_registry(Settings((plugin("mine", source("confocal")),), disabled=("clinical", "mine")))
+    registry = load_registry(Settings((plugin("mine", source("colposcopy")),), disabled=("clinical", "mine")))
     found = statuses(registry)
     assert (found["clinical"].state, found["mine"].state) == ("disabled", "disabled")
     assert registry.modalities.names() == ("dermoscopy",)
@@ -135,7 +135,7 @@ def test_the_environment_names_both_and_options_cannot_take_them_away() -> None:
     assert settings.allowed == Path("list.toml").absolute()
 
 
-@pytest.mark.parametrize("stated", [1, "1", "1.0", "1.1"])
+@pytest.mark.parametrize("stated", [1, "1", "1.0", "1.1", "1.2"])
 def test_a_plugin_of_this_major_version_and_no_newer_minor_one_fits(stated: object) -> None:
     check_version(stated)
 
@@ -145,7 +145,7 @@ def test_a_plugin_of_this_major_version_and_no_newer_minor_one_fits(stated: obje
     [
         (0, "a newer release of the plugin"),
         (2, "a newer dxtree"),
-        ("1.2", "a newer dxtree"),
+        ("1.3", "a newer dxtree"),
         ("2.0", "a newer dxtree"),
         (1.1, "a text such as"),
         (True, "a text such as"),

@@ -77,7 +77,7 @@ def test_a_model_is_loaded_when_a_case_first_needs_it_and_once_under_eight_threa
     gate = threading.Barrier(8)
 
     class Model:
-        modality, provenance = "confocal", {}
+        modality, provenance = "colposcopy", {}
         classes = models.partition.ids
         prior = None
 
@@ -91,7 +91,7 @@ def test_a_model_is_loaded_when_a_case_first_needs_it_and_once_under_eight_threa
 
     @hookimpl
     def dxtree_modalities() -> list[ModalitySpec]:
-        return [ModalitySpec("confocal", "Of a test", load)]  # type: ignore[arg-type]
+        return [ModalitySpec("colposcopy", "Of a test", load)]  # type: ignore[arg-type]
 
     manager = PluginManager()
     manager.load_entry_points()
@@ -102,7 +102,7 @@ def test_a_model_is_loaded_when_a_case_first_needs_it_and_once_under_eight_threa
 
     def ask(_: int) -> int:
         gate.wait()
-        return id(pipeline.models["confocal"]())
+        return id(pipeline.models["colposcopy"]())
 
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(ask, range(8)))
@@ -210,8 +210,8 @@ def test_a_calibration_of_another_fuser_is_refused(
 
 
 LOADS = {
-    "raises": ("raise ValueError('patient X')", "modality 'confocal' could not be loaded: ValueError"),
-    "exits": ("raise SystemExit(3)", "modality 'confocal' could not be loaded: SystemExit"),
+    "raises": ("raise ValueError('patient X')", "modality 'colposcopy' could not be loaded: ValueError"),
+    "exits": ("raise SystemExit(3)", "modality 'colposcopy' could not be loaded: SystemExit"),
     "gives no model": ("pass", "loaded something that is no model"),
     "answers with other classes": (
         "made = Base(request.partition); made.classes = ('a', 'b'); return made",
@@ -231,19 +231,19 @@ def test_a_model_that_cannot_be_loaded_fails_alone_and_says_why(
     expected: dict[str, float],
 ) -> None:
     body, cause = LOADS[fault]
-    text = source("confocal").replace(
+    text = source("colposcopy").replace(
         "lambda request: Model(request.partition), **about)]", f"load)]\n\ndef load(request):\n    {body}"
     )
     pipeline = assemble(registry_with(plugin("faulty", text)), models)
     with pytest.raises(PluginError, match=cause):
-        pipeline.diagnose(only("confocal"))
-    answer = pipeline.diagnose(Case(images=(*case.images, *only("confocal").images), patient=case.patient))
+        pipeline.diagnose(only("colposcopy"))
+    answer = pipeline.diagnose(Case(images=(*case.images, *only("colposcopy").images), patient=case.patient))
     assert answer.status == "partial"
     assert answer.tree is not None
     assert answer.tree.to_dict() == expected
     with pytest.raises(PluginError):
         pipeline.diagnose(
-            Case(images=(*case.images, *only("confocal").images), patient=case.patient), strict=True
+            Case(images=(*case.images, *only("colposcopy").images), patient=case.patient), strict=True
         )
 
 
@@ -275,17 +275,17 @@ def test_a_model_that_answers_wrongly_is_left_out_and_the_others_keep_their_bits
     expected: dict[str, float],
 ) -> None:
     body, cause = ANSWERS[fault]
-    text = source("confocal", f"class Model(Base):\n    def predict(self, images):\n        {body}\n")
+    text = source("colposcopy", f"class Model(Base):\n    def predict(self, images):\n        {body}\n")
     pipeline = assemble(registry_with(plugin("faulty", text)), models)
-    answer = pipeline.diagnose(Case(images=(*case.images, *only("confocal").images), patient=case.patient))
+    answer = pipeline.diagnose(Case(images=(*case.images, *only("colposcopy").images), patient=case.patient))
     assert answer.status == "partial"
-    assert list(answer.modalities_failed) == ["confocal"]
+    assert list(answer.modalities_failed) == ["colposcopy"]
     assert answer.tree is not None
     assert answer.tree.to_dict() == expected
-    notice = next(n.text for n in answer.notices if "confocal" in n.text)
+    notice = next(n.text for n in answer.notices if "colposcopy" in n.text)
     assert "patient X" not in notice
     with pytest.raises(Exception, match=cause):
-        pipeline.diagnose(only("confocal"))
+        pipeline.diagnose(only("colposcopy"))
 
 
 def test_a_fuser_that_the_set_did_not_fit_is_named_with_those_that_it_did(
@@ -323,7 +323,7 @@ def test_a_fuser_that_is_none_or_cannot_be_loaded_is_typed(
 def test_provenance_names_the_set_its_digest_and_the_strangers_that_worked(
     plugin: Write, source: Callable[..., str], registry_with: Load, models: ModelSet, case: Case
 ) -> None:
-    registry = registry_with(plugin("good", source("confocal")), plugin("bad", "raise OSError"))
+    registry = registry_with(plugin("good", source("colposcopy")), plugin("bad", "raise OSError"))
     found = assemble(registry, models).diagnose(case).provenance
     assert found["model_set"] == "tiny"
     assert found["digest"] == models.bundle.digest
@@ -366,9 +366,9 @@ def test_the_default_pipeline_is_what_the_environment_names(
     expected: dict[str, float],
 ) -> None:
     monkeypatch.setenv("DXTREE_MODELS", str(models.folder))
-    monkeypatch.setenv("DXTREE_PLUGINS", plugin("good", source("confocal")))
+    monkeypatch.setenv("DXTREE_PLUGINS", plugin("good", source("colposcopy")))
     pipeline = default_pipeline()
-    assert "confocal" in pipeline.models
+    assert "colposcopy" in pipeline.models
     assert pipeline.diagnose(case).tree.to_dict() == expected  # type: ignore[union-attr]
 
 

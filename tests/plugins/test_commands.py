@@ -41,12 +41,12 @@ def test_plugins_list_shows_each_state_with_its_cause(
     source: Callable[..., str],
 ) -> None:
     distribution("acme-skin", {"acme_skin": ""}, {"laser": "acme_skin"})
-    good, bad = plugin("good", source("confocal")), plugin("bad", "raise OSError('gone')")
+    good, bad = plugin("good", source("colposcopy")), plugin("bad", "raise OSError('gone')")
     code, out, _ = dxtree("plugins", "list", "--plugin", good, "--plugin", bad, "--json")
     rows = {row["name"]: row for row in json.loads(out)}
     assert code == 0
     assert rows["good"]["state"] == "ok"
-    assert rows["good"]["offers"] == {"modality": ["confocal"]}
+    assert rows["good"]["offers"] == {"modality": ["colposcopy"]}
     assert rows["bad"]["state"] == "failed"
     assert rows["bad"]["cause"] == "plugin 'bad': OSError: gone"
     assert rows["acme-skin:laser"]["state"] == "not enabled"
@@ -66,18 +66,18 @@ def test_plugins_list_prints_a_table(
 def test_plugins_check_ends_with_3_where_a_promise_is_broken(
     dxtree: Callable[..., tuple[int, str, str]], plugin: Write, source: Callable[..., str], models: ModelSet
 ) -> None:
-    body = "class Model(Base):\n    modality = 'ultrasound'\n"
-    path = plugin("faulty", source("confocal", body))
+    body = "class Model(Base):\n    modality = 'videoscopy'\n"
+    path = plugin("faulty", source("colposcopy", body))
     code, out, _ = dxtree("plugins", "check", path, "--models", str(models.folder))
     assert code == 3
-    assert "FAIL confocal: it bears its own name: it says 'ultrasound'" in " ".join(out.split())
+    assert "FAIL colposcopy: it bears its own name: it says 'videoscopy'" in " ".join(out.split())
     assert "34 of 35 checks passed" in out
 
 
 def test_plugins_check_of_a_good_file_ends_with_0(
     dxtree: Callable[..., tuple[int, str, str]], plugin: Write, source: Callable[..., str], models: ModelSet
 ) -> None:
-    path = plugin("good", source("confocal"))
+    path = plugin("good", source("colposcopy"))
     code, out, _ = dxtree("plugins", "check", path, "--models", str(models.folder), "--json")
     assert code == 0
     assert {row["passed"] for row in json.loads(out)} == {True}
@@ -86,7 +86,7 @@ def test_plugins_check_of_a_good_file_ends_with_0(
 def test_plugins_check_of_a_file_called_like_a_built_in_checks_the_file(
     dxtree: Callable[..., tuple[int, str, str]], plugin: Write, source: Callable[..., str], models: ModelSet
 ) -> None:
-    path = plugin("fusion", source("confocal"))
+    path = plugin("fusion", source("colposcopy"))
     code, out, _ = dxtree("plugins", "check", path, "--models", str(models.folder))
     assert code == 3
     assert "bear the name of a built-in plugin" in " ".join(out.split())

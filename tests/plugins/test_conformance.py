@@ -36,7 +36,7 @@ PREDICT = "class Model(Base):\n    def predict(self, images):\n        {}\n"
 
 # What the class `Model` does, and the checks that must fail: these and no others.
 BROKEN = {
-    "bears another name": ("class Model(Base):\n    modality = 'ultrasound'\n", {"it bears its own name"}),
+    "bears another name": ("class Model(Base):\n    modality = 'videoscopy'\n", {"it bears its own name"}),
     "has no name": (
         "class Model(Base):\n    @property\n    def modality(self):\n        return 1 / 0\n",
         {"its model loads"},
@@ -182,14 +182,14 @@ BROKEN = {
 }
 
 
-def failed(findings: list[Finding], name: str = "confocal") -> set[str]:
+def failed(findings: list[Finding], name: str = "colposcopy") -> set[str]:
     return {f.check.removeprefix(f"{name}: ") for f in findings if not f.passed}
 
 
 def test_a_plugin_that_keeps_every_promise_passes_every_check(
     plugin: Write, source: Callable[..., str], registry_with: Load, models: ModelSet
 ) -> None:
-    findings = check("good", registry_with(plugin("good", source("confocal"))), models)
+    findings = check("good", registry_with(plugin("good", source("colposcopy"))), models)
     assert failed(findings) == set()
     assert len(findings) == 35
 
@@ -199,7 +199,7 @@ def test_a_broken_promise_fails_its_check_and_no_other(
     promise: str, plugin: Write, source: Callable[..., str], registry_with: Load, models: ModelSet
 ) -> None:
     body, wrong = BROKEN[promise]
-    registry = registry_with(plugin("faulty", source("confocal", body)))
+    registry = registry_with(plugin("faulty", source("colposcopy", body)))
     findings = check("faulty", registry, models, quick=True)
     assert failed(findings) == wrong
     assert all(f.detail for f in findings if not f.passed)
@@ -221,7 +221,7 @@ def test_a_default_fuser_that_cannot_be_loaded_does_not_keep_a_modality_from_bei
     bundle = read_bundle(copy, MANIFEST)
     manifest = {k: v for k, v in bundle.manifest.items() if k not in ("format", "files", "sha256")}
     write_bundle(copy, MANIFEST, {**manifest, "default_fuser": "logistic"}, bundle.files)
-    registry = registry_with(plugin("good", source("confocal")))
+    registry = registry_with(plugin("good", source("colposcopy")))
     assert failed(check("good", registry, ModelSet.open(copy))) == set()
 
 
@@ -261,7 +261,7 @@ def test_a_plugin_that_offers_nothing_says_so_unless_it_watches(
 def test_a_modality_without_its_bundle_says_so(
     plugin: Write, source: Callable[..., str], registry_with: Load, models: ModelSet
 ) -> None:
-    text = source("confocal").replace("Model(request.partition), **", "None, needs_bundle=True, **")
+    text = source("colposcopy").replace("Model(request.partition), **", "None, needs_bundle=True, **")
     findings = check("good", registry_with(plugin("good", text)), models)
     assert failed(findings) == {"its model can be had"}
 
@@ -417,7 +417,7 @@ def test_what_a_plugin_does_in_a_process_of_its_own_is_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    findings = check("faulty", registry_with(plugin("faulty", source("confocal", body))), models)
+    findings = check("faulty", registry_with(plugin("faulty", source("colposcopy", body))), models)
     slow = {SLOW} if "torch" in body else set()  # torch takes that long as well
     assert failed(findings) - slow == wrong - slow
 
@@ -435,7 +435,7 @@ def test_a_plugin_that_was_handed_over_as_an_object_is_tried_in_this_process(
     source: Callable[..., str], models: ModelSet
 ) -> None:
     module = ModuleType("handed_over")
-    exec(source("confocal"), vars(module))  # noqa: S102 - the text of this test
+    exec(source("colposcopy"), vars(module))  # noqa: S102 - the text of this test
     registry = load_registry(Settings())
     registry.manager.add(module, "handed_over")
     findings = check("handed_over", Registry.of(registry.manager), models)
@@ -463,7 +463,7 @@ def test_a_modality_without_a_bundle_states_licence_and_card_itself(
     registry_with: Load,
     models: ModelSet,
 ) -> None:
-    text = source("confocal").replace(
+    text = source("colposcopy").replace(
         "    return [ModalitySpec", f"    about = {given!r}\n    return [ModalitySpec"
     )
     findings = check("mine", registry_with(plugin("mine", text)), models, quick=True)
@@ -511,7 +511,7 @@ def test_a_modality_whose_files_are_no_pictures_brings_its_own(
 def test_an_expected_failure_passes_with_its_reason(
     plugin: Write, source: Callable[..., str], registry_with: Load, models: ModelSet
 ) -> None:
-    registry = registry_with(plugin("faulty", source("confocal", BROKEN["keeps what it is shown"][0])))
+    registry = registry_with(plugin("faulty", source("colposcopy", BROKEN["keeps what it is shown"][0])))
     findings = check("faulty", registry, models, expected={"forgets": "a cache"}, quick=True)
     (one,) = [f for f in findings if f.expected]
     assert (one.key, one.passed, one.expected) == ("forgets", True, "a cache")
@@ -521,7 +521,7 @@ def test_an_expected_failure_passes_with_its_reason(
 def test_an_expected_failure_that_does_not_fail_is_a_failure(
     plugin: Write, source: Callable[..., str], registry_with: Load, models: ModelSet
 ) -> None:
-    registry = registry_with(plugin("good", source("confocal")))
+    registry = registry_with(plugin("good", source("colposcopy")))
     findings = check("good", registry, models, expected={"forgets": "a cache"}, quick=True)
     (one,) = [f for f in findings if not f.passed]
     assert "a cache" in one.detail

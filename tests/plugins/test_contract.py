@@ -73,7 +73,7 @@ KEEPS = "class Model(Base):\n    kept = []\n    def one(self, image):\n        s
 @pytest.mark.parametrize(
     ("body", "expected", "code", "told"),
     [
-        (KEEPS, {}, 1, "FAILED test_mine.py::TestMine::test_it_keeps[confocal: it keeps no image]"),
+        (KEEPS, {}, 1, "FAILED test_mine.py::TestMine::test_it_keeps[colposcopy: it keeps no image]"),
         (KEEPS, {"forgets": "a cache of ours"}, 0, "1 xfailed"),
         ("class Model(Base):\n    pass\n", {"forgets": "a cache of ours"}, 1, "take it out"),
     ],
@@ -88,7 +88,7 @@ def test_pytest_reports_each_promise_and_expected_failures_are_strict(
     plugin: Callable[[str, str], str],
     source: Callable[..., str],
 ) -> None:
-    ran, text = outcome(tmp_path, plugin("mine", source("confocal", body)), expected)
+    ran, text = outcome(tmp_path, plugin("mine", source("colposcopy", body)), expected)
     assert ran.returncode == code, ran.stdout
     assert told in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
@@ -23,7 +24,8 @@ from plugins.registry import Registry
 Write = Callable[[str, str], str]
 Load = Callable[..., Registry]
 
-BUILT_IN = {"clinical", "cohorts", "dermoscopy", "fusion", "models"}
+ROOT = Path(__file__).parents[2]
+BUILT_IN = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["dxtree"])
 HOOK = "from plugins import FuserSpec, ModalitySpec, hookimpl\n@hookimpl\ndef dxtree_modalities():\n    "
 
 FAULTS = {
@@ -60,7 +62,7 @@ FAULTS = {
     "hook raises": (HOOK + "raise ValueError('no')", "dxtree_modalities raised ValueError: no"),
     "hook exits": (HOOK + "raise SystemExit(1)", "dxtree_modalities raised SystemExit"),
     "hook returns nothing": (HOOK + "pass", "dxtree_modalities raised TypeError"),
-    "hook returns a text": (HOOK + "return 'confocal'", "must return ModalitySpec with a name, not str"),
+    "hook returns a text": (HOOK + "return 'colposcopy'", "must return ModalitySpec with a name, not str"),
     "hook returns another spec": (
         HOOK + "return [FuserSpec('x', 'x', None)]",
         "dxtree_modalities must return ModalitySpec with a name, not FuserSpec",
@@ -76,12 +78,12 @@ FAULTS = {
         "modality 'dermoscopy' is offered by 'dermoscopy' and by 'faulty'; rename one",
     ),
     "one good answer and one bad": (
-        HOOK + "return [ModalitySpec('ultrasound', 'x', None)]\n"
+        HOOK + "return [ModalitySpec('videoscopy', 'x', None)]\n"
         "@hookimpl\ndef dxtree_fusers():\n    raise ValueError('no fusers')",
         "dxtree_fusers raised ValueError: no fusers",
     ),
     "answers that raise half way": (
-        HOOK + "yield ModalitySpec('ultrasound', 'x', None)\n    raise OSError('gone')",
+        HOOK + "yield ModalitySpec('videoscopy', 'x', None)\n    raise OSError('gone')",
         "dxtree_modalities raised OSError: gone",
     ),
 }
@@ -108,7 +110,7 @@ def test_a_plugin_at_fault_is_listed_with_its_cause_and_stops_nothing_else(
     expected: dict[str, float],
 ) -> None:
     text, cause = FAULTS[fault]
-    registry = registry_with(plugin("faulty", text), plugin("good", source("confocal")))
+    registry = registry_with(plugin("faulty", text), plugin("good", source("colposcopy")))
     status = status_of(registry, "faulty")
     assert status.state == "failed"
     assert status.cause is not None
@@ -116,7 +118,7 @@ def test_a_plugin_at_fault_is_listed_with_its_cause_and_stops_nothing_else(
     assert "\n" not in status.cause.safe_message
     assert not any(registry.offered_by("faulty").values())
     assert {s.name for s in registry.manager.statuses if s.state == "ok"} == BUILT_IN | {"good"}
-    assert registry.modalities.names() == ("clinical", "confocal", "dermoscopy")
+    assert set(registry.modalities.names()) == {*registry_with().modalities.names(), "colposcopy"}
     assert tree(assemble(registry, models), case) == expected
 
 
@@ -154,28 +156,30 @@ def test_a_one_file_plugin_must_be_a_file_of_python(name: str, tmp_path: Path) -
 def test_a_plugin_named_twice_by_two_paths_is_loaded_once(
     plugin: Write, source: Callable[..., str], registry_with: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = plugin("good", source("confocal"))
+    path = plugin("good", source("colposcopy"))
     monkeypatch.chdir(Path(path).parent)
     registry = registry_with(path, "good.py", "./good.py")
     assert status_of(registry, "good").state == "ok"
-    assert registry.modalities.names() == ("clinical", "confocal", "dermoscopy")
+    assert set(registry.modalities.names()) == {*registry_with().modalities.names(), "colposcopy"}
 
 
 def test_two_files_of_one_name_are_both_refused(
     plugin: Write, source: Callable[..., str], registry_with: Load
 ) -> None:
-    registry = registry_with(plugin("one/same", source("confocal")), plugin("two/same", source("ultrasound")))
+    registry = registry_with(
+        plugin("one/same", source("colposcopy")), plugin("two/same", source("videoscopy"))
+    )
     status = status_of(registry, "same")
     assert status.state == "failed"
     assert status.cause is not None
     assert "two plugins bear this name" in status.cause.safe_message
-    assert registry.modalities.names() == ("clinical", "dermoscopy")
+    assert registry.modalities.names() == registry_with().modalities.names()
 
 
 def test_a_file_called_like_a_built_in_plugin_is_refused_and_ours_stays(
     plugin: Write, source: Callable[..., str], registry_with: Load
 ) -> None:
-    path = plugin("fusion", source("confocal"))
+    path = plugin("fusion", source("colposcopy"))
     registry = registry_with(path)
     assert status_of(registry, "fusion").state == "ok"
     stranger = registry.manager.load_file(path)
@@ -183,8 +187,8 @@ def test_a_file_called_like_a_built_in_plugin_is_refused_and_ours_stays(
     assert stranger.cause is not None
     assert "dxtree and fusion.py" in stranger.cause.safe_message
     assert {"bayes", "boosted", "image_only", "logistic"} <= set(registry.fusers.names())
-    assert "confocal" not in registry.fusers.names()
-    assert registry.modalities.names() == ("clinical", "dermoscopy")
+    assert "colposcopy" not in registry.fusers.names()
+    assert registry.modalities.names() == registry_with().modalities.names()
 
 
 @pytest.mark.parametrize("order", list(permutations(["one", "two", "zero"])))
@@ -197,26 +201,17 @@ def test_the_order_in_which_plugins_are_given_changes_nothing(
     case: Case,
     expected: dict[str, float],
 ) -> None:
-    offered = {"one": "confocal", "two": "ultrasound", "zero": "clinical"}
+    offered = {"one": "colposcopy", "two": "videoscopy", "zero": "clinical"}
     registry = registry_with(*(plugin(name, source(offered[name])) for name in order))
-    assert [(s.name, s.state) for s in registry.manager.statuses] == [
-        ("clinical", "ok"),
-        ("cohorts", "ok"),
-        ("dermoscopy", "ok"),
-        ("fusion", "ok"),
-        ("models", "ok"),
-        ("one", "ok"),
-        ("two", "ok"),
-        ("zero", "failed"),
-    ]
+    states = dict.fromkeys((*BUILT_IN, "one", "two"), "ok") | {"zero": "failed"}
+    assert [(s.name, s.state) for s in registry.manager.statuses] == sorted(states.items())
     assert registry.modalities.owners == {
-        "clinical": "clinical",
-        "confocal": "one",
-        "dermoscopy": "dermoscopy",
-        "ultrasound": "two",
+        **registry_with().modalities.owners,
+        "colposcopy": "one",
+        "videoscopy": "two",
     }
     pipeline = assemble(registry, models)
-    assert list(pipeline.models) == ["clinical", "confocal", "dermoscopy", "ultrasound"]
+    assert list(pipeline.models) == ["clinical", "colposcopy", "dermoscopy", "videoscopy"]
     assert tree(pipeline, case) == expected
 
 
@@ -241,10 +236,10 @@ def test_an_installed_plugin_is_not_even_imported_until_it_is_named(
 def test_an_installed_plugin_works_once_it_or_its_distribution_is_named(
     name: str, distribution: Callable[..., Path], source: Callable[..., str], registry_with: Load
 ) -> None:
-    distribution("acme-skin", {"acme_skin": source("confocal")}, {"laser": "acme_skin"})
+    distribution("acme-skin", {"acme_skin": source("colposcopy")}, {"laser": "acme_skin"})
     registry = registry_with(name)
     assert status_of(registry, "acme-skin:laser").state == "ok"
-    assert registry.modalities.owners["confocal"] == "acme-skin:laser"
+    assert registry.modalities.owners["colposcopy"] == "acme-skin:laser"
     assert not status_of(registry, "acme-skin:laser").built_in
 
 

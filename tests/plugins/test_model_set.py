@@ -149,7 +149,7 @@ def test_a_set_written_over_another_keeps_no_card_of_it(
 
 
 def test_a_modality_that_the_set_lacks_has_no_bundle(models: ModelSet) -> None:
-    assert models.modality_bundle("confocal") is None
+    assert models.modality_bundle("colposcopy") is None
     assert models.fuser_bundle("logistic") is None
 
 
@@ -454,7 +454,7 @@ FOREIGN = {
     "the classes in another order": {
         "classes": ["malignant:carcinoma", "malignant:melanoma", "benign:keratosis", "benign:nevus"]
     },
-    "another modality": {"modality": "confocal"},
+    "another modality": {"modality": "colposcopy"},
     "another kind": {"kind": "fuser"},
 }
 

@@ -31,11 +31,11 @@ def states(registry: Registry) -> dict[str, str]:
 def test_two_strangers_of_one_name_are_both_refused_and_asking_names_both(
     plugin: Write, source: Callable[..., str], registry_with: Load
 ) -> None:
-    registry = registry_with(plugin("one", source("confocal")), plugin("two", source("confocal")))
+    registry = registry_with(plugin("one", source("colposcopy")), plugin("two", source("colposcopy")))
     assert states(registry) == {"one": "failed", "two": "failed"}
     assert registry.modalities.names() == ("clinical", "dermoscopy")
-    with pytest.raises(PluginError, match="'confocal' is offered by 'one' and by 'two'; rename one"):
-        registry.modalities.get("confocal")
+    with pytest.raises(PluginError, match="'colposcopy' is offered by 'one' and by 'two'; rename one"):
+        registry.modalities.get("colposcopy")
 
 
 def test_a_case_that_needs_a_clashing_modality_gets_the_clash_and_the_others_their_numbers(
@@ -46,15 +46,15 @@ def test_a_case_that_needs_a_clashing_modality_gets_the_clash_and_the_others_the
     case: Case,
     expected: dict[str, float],
 ) -> None:
-    registry = registry_with(plugin("one", source("confocal")), plugin("two", source("confocal")))
+    registry = registry_with(plugin("one", source("colposcopy")), plugin("two", source("colposcopy")))
     pipeline = assemble(registry, models)
     with pytest.raises(PluginError, match="offered by 'one' and by 'two'"):
-        pipeline.diagnose(Case(images=sample_images("confocal", 1)))
+        pipeline.diagnose(Case(images=sample_images("colposcopy", 1)))
     answer = pipeline.diagnose(
-        Case(images=(*case.images, *sample_images("confocal", 1)), patient=case.patient)
+        Case(images=(*case.images, *sample_images("colposcopy", 1)), patient=case.patient)
     )
     assert answer.status == "partial"
-    assert answer.modalities_failed == {"confocal": "PluginError"}
+    assert answer.modalities_failed == {"colposcopy": "PluginError"}
     assert answer.tree is not None
     assert answer.tree.to_dict() == expected
 
@@ -62,10 +62,10 @@ def test_a_case_that_needs_a_clashing_modality_gets_the_clash_and_the_others_the
 def test_three_strangers_of_one_name_are_all_named(
     plugin: Write, source: Callable[..., str], registry_with: Load
 ) -> None:
-    registry = registry_with(*(plugin(name, source("confocal")) for name in ("c", "a", "b")))
+    registry = registry_with(*(plugin(name, source("colposcopy")) for name in ("c", "a", "b")))
     assert states(registry) == {"a": "failed", "b": "failed", "c": "failed"}
     with pytest.raises(PluginError, match="'a' and by 'b' and by 'c'"):
-        registry.modalities.get("confocal")
+        registry.modalities.get("colposcopy")
 
 
 @pytest.mark.parametrize("names", list(permutations(["aa", "bb", "zz"], 2)))
@@ -89,20 +89,20 @@ def test_however_many_strangers_bear_its_name_a_built_in_keeps_working(
 def test_a_plugin_that_fails_for_one_offer_offers_nothing_of_any_kind(
     plugin: Write, source: Callable[..., str], registry_with: Load
 ) -> None:
-    both = source("confocal") + FUSERS.format(name="logistic")
+    both = source("colposcopy") + FUSERS.format(name="logistic")
     registry = registry_with(plugin("one", both))
     assert states(registry) == {"one": "failed"}
-    assert "confocal" not in registry.modalities.names()
+    assert "colposcopy" not in registry.modalities.names()
     assert registry.fusers.owners["logistic"] == "fusion"
 
 
 def test_a_plugin_that_failed_takes_no_name_from_another(
     plugin: Write, source: Callable[..., str], registry_with: Load
 ) -> None:
-    broken = source("confocal") + "\n@hookimpl\ndef dxtree_cohorts():\n    return [None]\n"
-    registry = registry_with(plugin("broken", broken), plugin("good", source("confocal")))
+    broken = source("colposcopy") + "\n@hookimpl\ndef dxtree_cohorts():\n    return [None]\n"
+    registry = registry_with(plugin("broken", broken), plugin("good", source("colposcopy")))
     assert states(registry) == {"broken": "failed", "good": "ok"}
-    assert registry.modalities.owners["confocal"] == "good"
+    assert registry.modalities.owners["colposcopy"] == "good"
 
 
 def test_an_unknown_name_says_what_there_is(registry_with: Load) -> None:
@@ -113,13 +113,16 @@ def test_an_unknown_name_says_what_there_is(registry_with: Load) -> None:
 def test_what_a_plugin_offers_is_listed_by_kind(
     plugin: Write, source: Callable[..., str], registry_with: Load
 ) -> None:
-    registry = registry_with(plugin("one", source("confocal") + FUSERS.format(name="vote")))
+    registry = registry_with(plugin("one", source("colposcopy") + FUSERS.format(name="vote")))
     assert registry.offered_by("one") == {
-        "modality": ("confocal",),
+        "modality": ("colposcopy",),
         "fuser": ("vote",),
         "cohort": (),
         "taxonomy": (),
         "model set": (),
+        "preprocessing step": (),
+        "segmenter": (),
+        "feature": (),
     }
 
 

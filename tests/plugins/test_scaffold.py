@@ -36,10 +36,10 @@ def test_a_distribution_has_entry_point_test_card_and_licence(tmp_path: Path) ->
 
 
 def test_one_file_refuses_to_answer_until_it_is_edited_and_says_what_to_edit(tmp_path: Path) -> None:
-    made = new("confocal", tmp_path, one_file=True)
-    assert [p.name for p in tmp_path.iterdir()] == ["confocal_plugin.py"]
+    made = new("colposcopy", tmp_path, one_file=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["colposcopy_plugin.py"]
     registry = load_registry(Settings((str(made),)))
-    findings = check("confocal_plugin", registry, find_model_set(registry, "demonstration"), quick=True)
+    findings = check("colposcopy_plugin", registry, find_model_set(registry, "demonstration"), quick=True)
     wrong = {f.key: f.detail for f in findings if not f.passed}
     assert set(wrong) == {"answers", "garbage"} or set(wrong) == {"answers"}
     assert "edit `describe`" in wrong["answers"]
@@ -56,13 +56,13 @@ def test_a_name_that_is_no_modules_is_refused(name: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("text", ['say "x"', "two\nlines", "back\\slash", "x" * 81])
 def test_a_title_that_would_break_the_code_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="title"):
-        new("confocal", tmp_path, title=text)
+        new("colposcopy", tmp_path, title=text)
     with pytest.raises(PluginError, match="author"):
-        new("confocal", tmp_path, author=text)
+        new("colposcopy", tmp_path, author=text)
 
 
 @pytest.mark.parametrize("one_file", [True, False])
 def test_what_is_there_already_is_never_written_over(one_file: bool, tmp_path: Path) -> None:
-    new("confocal", tmp_path, one_file=one_file)
+    new("colposcopy", tmp_path, one_file=one_file)
     with pytest.raises(PathRejected, match="is there already"):
-        new("confocal", tmp_path, one_file=one_file)
+        new("colposcopy", tmp_path, one_file=one_file)
