@@ -19,7 +19,7 @@ DOORS = (
     "modalities.phone", "dxtree.audit", "dxtree.batch", "dxtree.binary", "dxtree.cohorts",
     "dxtree.compressing", "dxtree.dicomnet", "dxtree.drift", "dxtree.evaluation", "dxtree.exchange",
     "dxtree.figures", "dxtree.gating", "dxtree.page", "dxtree.service", "dxtree.simulating",
-    "dxtree.splitting", "modalities.stacks",
+    "dxtree.splitting", "dxtree.taxonomies", "modalities.stacks",
 )  # fmt: skip
 HEAVY = ("torch", "torchvision", "sklearn", "xgboost", "onnxruntime", "scipy")
 
