@@ -23,8 +23,13 @@ def normalised(name: str) -> str:
     Words stay in their order and keep their endings: "nevi" is not "nevus".
     """
     flat = name.casefold()
-    if not flat.isascii():
-        flat = "".join(c for c in unicodedata.normalize("NFKD", flat) if not unicodedata.combining(c))
+    while not flat.isascii():
+        plain = "".join(
+            c for c in unicodedata.normalize("NFKD", flat) if not unicodedata.combining(c)
+        ).casefold()
+        if plain == flat:
+            break
+        flat = plain  # a decomposed sign may be a capital again
     return _NO_WORD.sub(" ", flat).strip()
 
 
