@@ -186,7 +186,7 @@ def fit_weights(
 ) -> Weights:
     """Weights with the least penalised loss, `matrix` over the nodes of `shares`.
 
-    The loss is the sum of weighted losses plus (|matrix|^2 + |bias - target|^2) / 2C.
+    The loss is the sum of weighted losses plus `(|matrix|^2 + |bias - target|^2) / 2C`.
     """
     from scipy.optimize import minimize
 

@@ -17,6 +17,7 @@ from dxtree.figures.report import (
 )
 from dxtree.figures.risk_coverage import risk_coverage_figure
 from dxtree.figures.saliency import Saliency, saliency_figure, saliency_of
+from dxtree.figures.steps import bars_figure, pictures_figure
 from dxtree.figures.style import png, save, svg
 from dxtree.figures.training import training_figure
 
@@ -29,12 +30,14 @@ __all__ = [
     "Section",
     "Table",
     "Text",
+    "bars_figure",
     "class_size_figure",
     "confusion_counts",
     "confusion_figure",
     "embed",
     "embedding_figure",
     "forest_figure",
+    "pictures_figure",
     "png",
     "reliability_figure",
     "risk_coverage_figure",
