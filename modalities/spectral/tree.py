@@ -82,18 +82,18 @@ class Tree:
         return _said(node[()])
 
     def attribute(self, path: str, name: str) -> str | float | None:
-        """A group's attribute of one value; `None` where it has none."""
+        """A group's attribute of one number, or of texts joined by commas; `None` where it has none."""
         node = self._find(path)
         if node is None or name not in node.attrs:
             return None
         kept = node.attrs.get_id(name)
-        if math.prod(kept.shape or ()) != 1 or kept.get_storage_size() > MOST_TEXT:
+        if math.prod(kept.shape or ()) > MOST_MEMBERS or kept.get_storage_size() > MOST_TEXT:
             return None
-        value = node.attrs[name]
-        value = value.reshape(-1)[0] if isinstance(value, np.ndarray) else value
-        if isinstance(value, (bytes, str)):
-            return _said(value)
-        return float(value) if np.issubdtype(type(value), np.number) else None
+        values = np.atleast_1d(np.asarray(node.attrs[name], dtype=object)).reshape(-1)
+        texts = [_said(value) for value in values if isinstance(value, (bytes, str))]
+        if texts and len(texts) == len(values):
+            return ",".join(text for text in texts if text) or None
+        return float(values[0]) if len(values) == 1 and np.isreal(values[0]) else None
 
     def _find(self, path: str) -> Any:
         import h5py

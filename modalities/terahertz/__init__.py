@@ -1,0 +1,1 @@
+"""Terahertz reflection images."""
