@@ -11,9 +11,9 @@ same time. Everything is taken in one run, on one machine, clients included.
 - unloaded: one client, one case after the other.
 - overload: requests start at `--times` the service's rate, whether or not earlier ones are answered, each
   from one of 256 addresses. Every 200 must be the answer that was given unloaded, byte for byte; every other
-  one must be 429 or 503 with Retry-After. The bound of the queue is what its places take at the service's
-  rate. Liveness is `/healthz`, asked ten times a second all the while; memory is the resident set of the
-  service's process alone.
+  one must be 429 or 503 with Retry-After. The service, started anew, is told by `--wait-seconds` that none
+  may wait longer than its places take at the rate that was measured: the bound of the queue. Liveness is
+  `/healthz`, asked ten times a second all the while; memory is the resident set of the service's process.
 
 A generator that cannot start them that fast says so: *offered* is what was reached. Research use, not a
 medical device.
@@ -242,13 +242,14 @@ def resident(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def serving(chosen: argparse.Namespace) -> Iterator[tuple[int, int]]:
+def serving(chosen: argparse.Namespace, *options: str) -> Iterator[tuple[int, int]]:
     """Port and process id of `dxtree serve`, ready."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     command = [sys.executable, "-m", "dxtree", "serve", "--port", str(port), "--behind-proxy"]
     command += ["--waiting", str(WAITING), "--engine", chosen.engine, "--no-page"]
+    command += options
     command += ["--models", chosen.models] if chosen.models else []
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
     try:
@@ -302,7 +303,7 @@ def main() -> None:
     bodies = [body_of(case) for case in cases]
     pipeline.warm(modalities, many=True)
     clients = 3 * usable_cores()
-    with serving(chosen) as (port, pid):
+    with serving(chosen) as (port, _):
         tasks = {
             "many": many(pipeline, cases, chosen.count),
             "service": closed_loop(port, bodies, chosen.count, clients),
@@ -310,7 +311,8 @@ def main() -> None:
         found = interleaved(tasks, rounds=chosen.rounds)
         rate = chosen.count / found.median("service")
         alone = closed_loop(port, bodies, max(chosen.count, 100), 1)()
-        bound = (WAITING + usable_cores()) / rate
+    bound = (WAITING + usable_cores()) / rate
+    with serving(chosen, "--wait-seconds", f"{bound:.3f}") as (port, pid):
         loaded = asyncio.run(overload(port, pid, bodies, chosen.times * rate, chosen.overload_seconds))
     limit = 3 * percentile(alone, 0.99) + 1e3 * bound
     middle = len(loaded.memory) // 2

@@ -43,6 +43,9 @@ def serve(
         list[str] | None, typer.Option(help="Name under which clients reach the service. Repeatable.")
     ] = None,
     waiting: Annotated[int, typer.Option(help="Requests that may wait while every core is at work.")] = 32,
+    wait_seconds: Annotated[
+        float, typer.Option(help="Refuse what would wait longer, as long as the last requests took.")
+    ] = 30.0,
     body_megabytes: Annotated[int, typer.Option(help="Largest request, MiB.")] = 32,
     page: Annotated[bool, typer.Option("--page/--no-page", help="Answer browsers too, at `/`.")] = True,
     fuser: Annotated[str | None, typer.Option(help="Default: the model set's own.")] = None,
@@ -82,6 +85,7 @@ def serve(
         behind_proxy=behind_proxy,
         hosts=tuple(name.lower() for name in host_name or ()),
         waiting=waiting,
+        wait_seconds=wait_seconds,
         page=page,
         body_bytes=body_megabytes * MIB,
         dicom_refuse=tuple(refuse or ()),

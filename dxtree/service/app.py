@@ -31,7 +31,13 @@ from dxtree.service.waiting import WaitingRoom
 def make_app(judge: Judge, settings: ServiceSettings) -> ASGIApp:
     """The service as an ASGI application. Raises `InputError` where the file of keys cannot be used."""
     keys = None if settings.keys is None else KeyRing.read(settings.keys)
-    room = WaitingRoom(judge.workers, settings.waiting, settings.waiting_per_client, settings.answer_seconds)
+    room = WaitingRoom(
+        judge.workers,
+        settings.waiting,
+        settings.waiting_per_client,
+        settings.answer_seconds,
+        settings.wait_seconds,
+    )
     desk = DicomDesk(settings.dicom_refuse, settings.images)
 
     @asynccontextmanager

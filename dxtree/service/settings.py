@@ -52,6 +52,8 @@ class ServiceSettings(BaseModel):
 
     waiting: int = Field(default=32, ge=0)
     """Accepted requests that wait while every core is at work; one more is refused."""
+    wait_seconds: float = Field(default=30.0, gt=0)
+    """One that would wait longer, as long as the last ones took, is refused though there is a place."""
     waiting_per_client: int = Field(default=16, ge=1)
     """Accepted requests of one client (by key, else by address), at work ones included."""
     shutdown_seconds: float = Field(default=30.0, gt=0)

@@ -9,6 +9,8 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from itertools import accumulate
+from operator import sub
 from typing import TypeVar
 
 from dxtree.service.problems import Problem, busy
@@ -19,16 +21,21 @@ FAULTS, WITHIN = 5, 60.0
 
 
 class WaitingRoom:
-    """Runs work on `workers` threads; `waiting` more may wait. All methods are called in the event loop."""
+    """Runs work on `workers` threads; `waiting` more may wait, none for more than about `patience` seconds.
 
-    def __init__(self, workers: int, waiting: int, per_client: int, seconds: float) -> None:
+    All methods are called in the event loop.
+    """
+
+    def __init__(self, workers: int, waiting: int, per_client: int, seconds: float, patience: float) -> None:
         self.workers, self.places, self.per_client = workers, workers + waiting, per_client
-        self.seconds = seconds
+        self.seconds, self.patience = seconds, patience
         self.open = True
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="dxtree-serve")
         self._inside = 0
         self._clients: Counter[str] = Counter()
-        self._took: deque[float] = deque([1.0], maxlen=64)
+        self._gaps: deque[float] = deque(maxlen=64)
+        """Seconds from one that left to the next, while every thread was at work."""
+        self._left: float | None = None
         self._faults: deque[float] = deque(maxlen=FAULTS)
 
     @property
@@ -45,9 +52,10 @@ class WaitingRoom:
     def check(self, client: str) -> None:
         """Raises `Problem` 429 or 503 where there is no place now, so that no body is read for nothing."""
         if (under_way := self._clients.get(client, 0)) >= self.per_client:
-            raise busy(self._wait(under_way), client=True)
-        if self._inside >= self.places or not self.open:
-            raise busy(self._wait(self._inside), client=False)
+            raise busy(math.ceil(self._wait(under_way)), client=True)
+        late = self._inside >= self.workers and self._wait(self._inside) > self.patience
+        if self._inside >= self.places or late or not self.open:
+            raise busy(math.ceil(self._wait(self._inside)), client=False)
 
     @asynccontextmanager
     async def place(self, client: str) -> AsyncIterator[None]:
@@ -58,6 +66,7 @@ class WaitingRoom:
         try:
             yield
         finally:
+            self._note_leaving()
             self._inside -= 1
             self._clients[client] -= 1
             if not self._clients[client]:
@@ -69,7 +78,7 @@ class WaitingRoom:
         Work that has begun cannot be stopped: its thread is busy until it ends.
         """
         began = time.monotonic()
-        task = asyncio.get_running_loop().run_in_executor(self._pool, self._timed, work)
+        task = asyncio.get_running_loop().run_in_executor(self._pool, work)
         try:
             return await asyncio.wait_for(asyncio.shield(task), self.seconds)
         except TimeoutError:
@@ -88,14 +97,19 @@ class WaitingRoom:
         self.open = False
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _timed(self, work: Callable[[], T]) -> T:
-        began = time.monotonic()
-        try:
-            return work()
-        finally:
-            self._took.append(time.monotonic() - began)
+    def _note_leaving(self) -> None:
+        now = time.monotonic()
+        if self._inside < self.workers:
+            self._left = None
+            return
+        if self._left is not None:
+            self._gaps.append(now - self._left)
+        self._left = now
 
-    def _wait(self, ahead: int) -> int:
-        """Seconds until so many requests are done."""
-        took = sorted(self._took)[len(self._took) // 2]
-        return math.ceil(took * ahead / self.workers)
+    def _wait(self, ahead: int) -> float:
+        """Seconds until so many have left, as slowly as so many did of late; 0 while nothing is known."""
+        if not self._gaps:
+            return 0.0
+        sums = list(accumulate(self._gaps, initial=0.0))
+        run = min(ahead, len(self._gaps))
+        return max(map(sub, sums[run:], sums)) * ahead / run if run else 0.0

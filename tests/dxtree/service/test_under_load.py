@@ -60,6 +60,18 @@ def test_over_capacity_every_accepted_request_is_answered_right_and_the_rest_tol
         assert post(port, body) == first
 
 
+def test_what_would_wait_too_long_is_refused_though_there_is_a_place(
+    judge: Judge, jpegs: dict[str, bytes]
+) -> None:
+    body = json.dumps(as_json(jpegs)).encode()
+    with running(judge, waiting=64, waiting_per_client=64, wait_seconds=0.001) as port:
+        first = post(port, body)
+        assert first[0] == 200  # with a core free nothing waits, however long it takes
+        with ThreadPoolExecutor(24) as pool:
+            found = Counter(status for status, _ in pool.map(lambda _: post(port, body), range(48)))
+    assert set(found) == {200, 503}
+
+
 def test_one_client_cannot_take_every_place(judge: Judge, jpegs: dict[str, bytes]) -> None:
     body = json.dumps(as_json(jpegs)).encode()
     with running(judge, waiting=64, waiting_per_client=2) as port, ThreadPoolExecutor(24) as pool:
