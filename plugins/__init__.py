@@ -15,15 +15,28 @@ A plugin is a module with hook implementations; each returns specs whose `load` 
 
 from plugins.api_version import API_VERSION
 from plugins.hookspecs import hookimpl
-from plugins.specs import CohortSpec, FuserSpec, ModalitySpec, ModelRequest, ModelSetSpec, TaxonomySpec
+from plugins.specs import (
+    CohortSpec,
+    FeatureSpec,
+    FuserSpec,
+    ModalitySpec,
+    ModelRequest,
+    ModelSetSpec,
+    PreprocessorSpec,
+    SegmenterSpec,
+    TaxonomySpec,
+)
 
 __all__ = [
     "API_VERSION",
     "CohortSpec",
+    "FeatureSpec",
     "FuserSpec",
     "ModalitySpec",
     "ModelRequest",
     "ModelSetSpec",
+    "PreprocessorSpec",
+    "SegmenterSpec",
     "TaxonomySpec",
     "hookimpl",
 ]

@@ -6,7 +6,7 @@ import re
 
 from core.errors import PluginVersionError
 
-API_VERSION = "1.1"
+API_VERSION = "1.2"
 """Major and minor version of the hooks, the specs and the protocols of `core` that a plugin meets.
 
 A plugin may state the version it was written for as `DXTREE_API_VERSION`: a major number, or "major.minor".

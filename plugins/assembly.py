@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
@@ -15,7 +15,7 @@ from plugins.config import Settings
 from plugins.manager import PluginManager
 from plugins.model_set import MANIFEST, UNCALIBRATED, ModelSet
 from plugins.registry import Registry, guarded
-from plugins.specs import ModalitySpec, ModelRequest
+from plugins.specs import ModalitySpec, ModelRequest, PreprocessorSpec
 
 DEFAULT_SET = "default"
 FALLBACK = "bayes"
@@ -91,7 +91,10 @@ def modality_models(
 ) -> dict[str, Callable[[], ModalityModel]]:
     """Modality to a function that loads its model, once; one that raises the clash for a name of two."""
     specs = (registry.modalities.get(name) for name in registry.modalities.names())
-    loaders = {s.name: _once(_modality_loader(s, models, engine)) for s in specs if _offered(s, models)}
+    steps = registry.preprocessors.specs
+    loaders = {
+        s.name: _once(_modality_loader(s, models, engine, steps)) for s in specs if _offered(s, models)
+    }
     return loaders | {name: _raising(clash) for name, clash in registry.modalities.clashes.items()}
 
 
@@ -162,9 +165,11 @@ def _offered(spec: ModalitySpec, models: ModelSet) -> bool:
     return spec.name in models.modalities or not spec.needs_bundle
 
 
-def _modality_loader(spec: ModalitySpec, models: ModelSet, engine: str) -> Callable[[], ModalityModel]:
+def _modality_loader(
+    spec: ModalitySpec, models: ModelSet, engine: str, steps: Mapping[str, PreprocessorSpec]
+) -> Callable[[], ModalityModel]:
     def load() -> ModalityModel:
-        request = ModelRequest(models.partition, models.modality_bundle(spec.name), engine)
+        request = ModelRequest(models.partition, models.modality_bundle(spec.name), engine, steps)
         model = guarded(f"modality {spec.name!r}", lambda: spec.load(request))
         if not isinstance(model, ModalityModel):
             raise PluginContractError(f"modality {spec.name!r} loaded something that is no model")

@@ -8,7 +8,16 @@ import pluggy
 
 from core.case import Case
 from core.diagnosis import Diagnosis
-from plugins.specs import CohortSpec, FuserSpec, ModalitySpec, ModelSetSpec, TaxonomySpec
+from plugins.specs import (
+    CohortSpec,
+    FeatureSpec,
+    FuserSpec,
+    ModalitySpec,
+    ModelSetSpec,
+    PreprocessorSpec,
+    SegmenterSpec,
+    TaxonomySpec,
+)
 
 PROJECT = "dxtree"
 
@@ -39,6 +48,21 @@ def dxtree_taxonomies() -> Iterable[TaxonomySpec]:  # type: ignore[empty-body]
 @hookspec
 def dxtree_model_sets() -> Iterable[ModelSetSpec]:  # type: ignore[empty-body]
     """Folders of fitted models that come with this plugin."""
+
+
+@hookspec
+def dxtree_preprocessors() -> Iterable[PreprocessorSpec]:  # type: ignore[empty-body]
+    """Steps between decoding and the net, each switched on by name."""
+
+
+@hookspec
+def dxtree_segmenters() -> Iterable[SegmenterSpec]:  # type: ignore[empty-body]
+    """Ways to find a lesion's outline."""
+
+
+@hookspec
+def dxtree_features() -> Iterable[FeatureSpec]:  # type: ignore[empty-body]
+    """Numbers that people can read off a lesion and its outline."""
 
 
 @hookspec

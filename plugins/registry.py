@@ -1,4 +1,4 @@
-"""What can be asked for by name: modalities, fusers, cohorts, taxonomies and model sets?"""
+"""What can be asked for by name: modalities, fusers, cohorts, taxonomies, model sets and stages?"""
 
 from __future__ import annotations
 
@@ -9,9 +9,28 @@ from typing import Any, Generic, TypeVar
 
 from core.errors import DxtreeError, PluginError, did_you_mean
 from plugins.manager import PluginManager
-from plugins.specs import CohortSpec, FuserSpec, ModalitySpec, ModelSetSpec, TaxonomySpec
+from plugins.specs import (
+    CohortSpec,
+    FeatureSpec,
+    FuserSpec,
+    ModalitySpec,
+    ModelSetSpec,
+    PreprocessorSpec,
+    SegmenterSpec,
+    TaxonomySpec,
+)
 
-Spec = TypeVar("Spec", ModalitySpec, FuserSpec, CohortSpec, TaxonomySpec, ModelSetSpec)
+Spec = TypeVar(
+    "Spec",
+    ModalitySpec,
+    FuserSpec,
+    CohortSpec,
+    TaxonomySpec,
+    ModelSetSpec,
+    PreprocessorSpec,
+    SegmenterSpec,
+    FeatureSpec,
+)
 
 
 @dataclass
@@ -55,6 +74,9 @@ class Registry:
     cohorts: Shelf[CohortSpec]
     taxonomies: Shelf[TaxonomySpec]
     model_sets: Shelf[ModelSetSpec]
+    preprocessors: Shelf[PreprocessorSpec]
+    segmenters: Shelf[SegmenterSpec]
+    features: Shelf[FeatureSpec]
 
     @classmethod
     def of(cls, manager: PluginManager) -> Registry:
@@ -69,6 +91,9 @@ class Registry:
             _gathered(manager, "dxtree_cohorts", "cohort", CohortSpec),
             _gathered(manager, "dxtree_taxonomies", "taxonomy", TaxonomySpec),
             _gathered(manager, "dxtree_model_sets", "model set", ModelSetSpec),
+            _gathered(manager, "dxtree_preprocessors", "preprocessing step", PreprocessorSpec),
+            _gathered(manager, "dxtree_segmenters", "segmenter", SegmenterSpec),
+            _gathered(manager, "dxtree_features", "feature", FeatureSpec),
         )
         failed = {plugin: why for shelf in shelves for plugin, why in _compared(shelf, manager)}
         for plugin, why in failed.items():
@@ -85,6 +110,9 @@ class Registry:
             self.cohorts,
             self.taxonomies,
             self.model_sets,
+            self.preprocessors,
+            self.segmenters,
+            self.features,
         )
         return {s.kind: tuple(n for n in s.names() if s.owners[n] == plugin) for s in shelves}
 

@@ -7,12 +7,60 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from core.case import PatientMetadata
 from core.cohort import LabelledImage
 from core.manifest import Bundle
 from core.partition import Partition
 from core.protocols import Evidence, Fuser, ModalityModel
 from core.taxonomy import Taxonomy
+
+Pixels = npt.NDArray[np.uint8]
+"""uint8 H x W x 3: red, green, blue, 0 to 255."""
+Mask = npt.NDArray[np.bool_]
+"""bool H x W, true where the lesion is."""
+
+
+@dataclass(frozen=True)
+class PreprocessorSpec:
+    """One preprocessing step. `load` gives a function of uint8 H x W x 3 to the same type and shape.
+
+    The same picture gives the same bits; what is given is read-only. `version` is another one whenever the
+    step answers with other pixels: a bundle that was trained behind a step is read with that version alone.
+    `source` says where the method comes from.
+    """
+
+    name: str
+    title: str
+    load: Callable[[], Callable[[Pixels], Pixels]]
+    version: str = "1"
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class SegmenterSpec:
+    """One way to find the lesion. `load` gives a function of uint8 H x W x 3 to bool H x W; none: empty."""
+
+    name: str
+    title: str
+    load: Callable[[], Callable[[Pixels], Mask]]
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """Some numbers of a lesion. `load` gives a function of pixels, mask (never empty) and mm a pixel.
+
+    It answers with finite numbers by name; `None` is a number that is not known, as millimetres are where the
+    scale is `None`.
+    """
+
+    name: str
+    title: str
+    load: Callable[[], Callable[[Pixels, Mask, float | None], Mapping[str, float | None]]]
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -21,11 +69,13 @@ class ModelRequest:
 
     `partition` holds the training classes to answer with, `bundle` the model set's checked bundle for the
     modality, where it has one, and `engine` what the user asked for: auto, or a name that the modality knows.
+    `preprocessors` are the preprocessing steps of all plugins by name; `None`: those that ship.
     """
 
     partition: Partition
     bundle: Bundle | None = None
     engine: str = "auto"
+    preprocessors: Mapping[str, PreprocessorSpec] | None = None
 
 
 LoadModality = Callable[[ModelRequest], ModalityModel]

@@ -12,7 +12,7 @@ from typing import Any
 
 from plugins.assembly import load_registry
 from plugins.config import Settings
-from plugins.conformance import fuser, modality_rules, probe
+from plugins.conformance import fuser, modality_rules, probe, stages
 from plugins.registry import Registry
 
 ROOT = Path(__file__).parent.parent
@@ -58,6 +58,7 @@ def promises() -> str:
         "Of every plugin": probe.PLUGIN_RULES,
         "Of every modality": (*modality_rules.RULES, *probe.MODALITY_RULES),
         "Of every fuser": fuser.RULES,
+        "Of every preprocessing step, segmenter and feature": stages.RULES,
     }
     for kind, rules in kinds.items():
         lines += [f"## {kind}", "", "| key | promise |", "|---|---|"]

@@ -16,6 +16,8 @@ COMMANDS = (
     "diagnose",
     "diagnose-many",
     "explain",
+    "stages",
+    "embed",
     "dicom-receive",
     "partition",
     "synthesize",

@@ -126,10 +126,9 @@ def _squares(bundle: Bundle, paths: list[Path]) -> list[ByteImage]:
     import numpy as np
 
     from modalities.cnn.preprocess import Preprocessing
-    from modalities.images import decode_square
 
-    seen = Preprocessing.from_dict(bundle.require("preprocessing", dict)).seen
-    return [np.ascontiguousarray(decode_square(path, seen).padded[..., :3]) for path in paths]
+    shown = Preprocessing.from_dict(bundle.require("preprocessing", dict))
+    return [np.ascontiguousarray(shown.read(path).padded[..., :3]) for path in paths]
 
 
 def _show(files: list[PhoneFile], out: Path, licence: str) -> None:

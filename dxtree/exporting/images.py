@@ -11,7 +11,6 @@ from core.errors import CohortError
 from core.split import TRAINING, VALIDATION, check_no_leak
 from modalities.cnn.preprocess import Preprocessing, planes_of
 from modalities.engines import FloatArray
-from modalities.images import decode_square
 
 PartOf = Callable[[LabelledImage], str | None]
 """The part of an image's lesion: "training", "validation", or `None` where it has none."""
@@ -67,8 +66,7 @@ def seen(image: LabelledImage, preprocessing: Preprocessing) -> FloatArray:
 
     Raises `InputError` where the file cannot be read.
     """
-    square = decode_square(image.path, preprocessing.seen)
-    return preprocessing.normalise(planes_of(square.padded))[None]
+    return preprocessing.normalise(planes_of(preprocessing.read(image.path).padded))[None]
 
 
 def _up_to(every: list[Lesion], most: int | None) -> list[Lesion]:

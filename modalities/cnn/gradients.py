@@ -25,7 +25,7 @@ from modalities.cnn.feature_map import last_feature_map
 from modalities.cnn.model import CnnModel
 from modalities.cnn.node_score import NodeScore
 from modalities.cnn.occlusion import frame_of, plain_square
-from modalities.images import decode, decode_square
+from modalities.images import decode
 
 STEPS = (64, 128, 256)
 """Points of the path from the mean colour to the image: doubled until the sum holds."""
@@ -69,7 +69,7 @@ def gradient_of(
         raise ContractError("the model has no torch net to take gradients of")
     seen = model.preprocessing.seen
     picture = decode(image.source, target_side=seen.target_side)
-    square = plain_square(decode_square(image.source, seen))
+    square = plain_square(model.preprocessing.read(image.source))
     mean = np.broadcast_to(square.reshape(-1, 3).mean(axis=0).round().astype(np.uint8), square.shape)
     one, other = (torch.from_numpy(model.preprocessing.normalise(s)[None]) for s in (square, mean))
     path = _Path(one, other, torch.tensor(model.preprocessing.std).reshape(3, 1, 1))

@@ -18,7 +18,7 @@ from modalities.cnn.attribution import OCCLUSION, Attribution
 from modalities.cnn.deadline import Deadline
 from modalities.cnn.model import CnnModel
 from modalities.cnn.preprocess import ByteImage
-from modalities.images import Square, SquareImage, decode, decode_square
+from modalities.images import Square, SquareImage, decode
 
 GRID = 9
 """Cells along a side: 81 answers of the net, each cell about a ninth of what it sees."""
@@ -45,7 +45,7 @@ def occlusion_of(
     if not 2 <= grid <= seen.size // 2:
         raise ContractError(f"grid is {grid}; the net sees {seen.size} pixels, give 2 to {seen.size // 2}")
     picture = decode(image.source, target_side=seen.target_side)
-    square = plain_square(decode_square(image.source, seen))
+    square = plain_square(model.preprocessing.read(image.source))
 
     def log_p(pixels: ByteImage) -> float:
         until.check()

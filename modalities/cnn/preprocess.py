@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from core.errors import ContractError
-from modalities.images import Square
+from modalities.images import Square, SquareImage, decode, decode_square
+from modalities.images.decoder import Source
+from plugins.specs import PreprocessorSpec
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -28,12 +32,16 @@ class Preprocessing:
 
     `mean` and `std` are per RGB channel, of values in [0, 1]. Resizing is bilinear with antialiasing
     (Pillow), as torchvision's evaluation presets do it.
+
+    `steps` run, in order, on the whole picture once its short side is scaled down to `resize`, before the
+    square is cut. Training reads its pictures by `prepare` too, so a step meets the same pixels there.
     """
 
     size: int
     resize: int
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    steps: tuple[PreprocessorSpec, ...] = ()
 
     def __post_init__(self) -> None:
         if not 32 <= self.size <= self.resize <= 2048:
@@ -49,13 +57,37 @@ class Preprocessing:
         """The same as three planes, uint8 3 x size x size, several times as fast."""
         return planes_of(self._cut(pixels))
 
+    def prepare(self, pixels: ByteImage) -> ByteImage:
+        """uint8 H x W x 3, its short side scaled down to `resize`, after the steps; as given without steps.
+
+        Raises what `modalities.stages.stepped` raises.
+        """
+        if not self.steps:
+            return pixels
+        from modalities.stages import stepped
+
+        return stepped(shrunk(pixels, self.resize), self.steps)
+
+    def read(self, source: Source) -> SquareImage:
+        """What the net sees of a file from anywhere. Raises what `modalities.images.decode` raises.
+
+        Without steps the square is cut in the decoder's process. Else the whole picture comes here, and
+        `prepare` may raise too.
+        """
+        if not self.steps:
+            return decode_square(source, self.seen)
+        whole = decode(source, target_side=self.seen.target_side)
+        names = ", ".join(step.name for step in self.steps)
+        return SquareImage(self._cut(whole.pixels), (*whole.notes, f"preprocessing steps: {names}"))
+
     def _cut(self, pixels: ByteImage) -> ByteImage:
         from PIL import Image
 
         seen = self.seen
-        return np.frombuffer(seen.cut(Image.fromarray(pixels)), np.uint8).reshape(seen.shape)
+        picture = Image.fromarray(self.prepare(pixels))
+        return np.frombuffer(seen.cut(picture), np.uint8).reshape(seen.shape)
 
-    @property
+    @cached_property
     def seen(self) -> Square:
         """The square of a picture that the net sees."""
         return Square(self.resize, self.size)
@@ -75,21 +107,63 @@ class Preprocessing:
         return self.normalise(self.planes(pixels))
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
+        """JSON-ready; steps, by name and version, stand there only where there are some."""
+        found: dict[str, Any] = {"size": self.size, "resize": self.resize, "mean": self.mean, "std": self.std}
+        if self.steps:
+            found["steps"] = [{"name": s.name, "version": s.version} for s in self.steps]
+        return found
 
     @classmethod
-    def from_dict(cls, raw: dict[str, Any]) -> Preprocessing:
-        """Raises `ContractError` for unknown or missing entries."""
+    def from_dict(
+        cls, raw: dict[str, Any], known: Mapping[str, PreprocessorSpec] | None = None
+    ) -> Preprocessing:
+        """Reads `to_dict`; steps are taken from the `known` ones or, without, from those that ship.
+
+        Raises `ContractError` for unknown or missing entries, and a step that is not known or has another
+        version here.
+        """
         try:
             red, green, blue = map(float, raw["mean"])
             std = tuple(map(float, raw["std"]))
             finite = np.isfinite([red, green, blue, *std]).all()
-            if set(raw) != {"size", "resize", "mean", "std"} or not finite or len(std) != 3 or min(std) <= 0:
-                raise ContractError("preprocessing holds size, resize, mean and std > 0, and nothing else")
-            return cls(int(raw["size"]), int(raw["resize"]), (red, green, blue), std)
+            entries = set(raw) - {"steps"}
+            if entries != {"size", "resize", "mean", "std"} or not finite or len(std) != 3 or min(std) <= 0:
+                raise ContractError(
+                    "preprocessing holds size, resize, mean and std > 0, maybe steps, and nothing else"
+                )
+            steps = _steps(raw["steps"], known) if "steps" in raw else ()
+            return cls(int(raw["size"]), int(raw["resize"]), (red, green, blue), std, steps)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ContractError(f"preprocessing cannot be read ({type(error).__name__})") from error
+
+
+def _steps(
+    raw: list[dict[str, Any]], known: Mapping[str, PreprocessorSpec] | None
+) -> tuple[PreprocessorSpec, ...]:
+    from modalities.stages import step_of
+
+    found = []
+    for entry in raw:
+        step = step_of(str(entry["name"]), known)
+        if step.version != entry["version"]:
+            raise ContractError(
+                f"preprocessing step {step.name!r} has version {step.version} here, and the net was trained "
+                f"behind version {entry['version']!r}: use the release that has it, or train the net again"
+            )
+        found.append(step)
+    return tuple(found)
+
+
+def shrunk(pixels: ByteImage, side: int) -> ByteImage:
+    """uint8 H x W x 3, its short side scaled down to `side` pixels; a smaller picture as it is."""
+    from PIL import Image
+
+    height, width = pixels.shape[:2]
+    if min(height, width) <= side:
+        return pixels
+    scale = side / min(height, width)
+    size = (round(width * scale), round(height * scale))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
 
 
 def planes_of(image: ByteImage) -> Planes:

@@ -11,7 +11,7 @@ from core.errors import ContractError
 from core.probabilities import LeafProbabilities
 from core.protocols import ImageResult
 from modalities.cnn.belonging import check_belongs, read_prior, read_temperature
-from modalities.encoders.encoder import Encoder, embed, identity, preprocessing_of
+from modalities.encoders.encoder import ByteArray, Encoder, embed, identity, preprocessing_of
 from modalities.encoders.head import Head
 from modalities.gate import SafetyGate
 from modalities.images import decode
@@ -48,13 +48,17 @@ class EncoderModel:
         """
         return [self._one(image) for image in images]
 
-    def _one(self, image: ImageInput) -> ImageResult:
+    def square(self, image: ImageInput) -> tuple[ByteArray, tuple[str, ...]]:
+        """What the encoder sees of an image, uint8 side x side x 3, and notes. Raises `InputError`."""
         decoded = decode(image.source, target_side=2 * self.encoder.side)
-        square = preprocessing_of(self.encoder).square(decoded.pixels)
+        return preprocessing_of(self.encoder).square(decoded.pixels), tuple(decoded.notes)
+
+    def _one(self, image: ImageInput) -> ImageResult:
+        square, notes = self.square(image)
         logits = self.head.logits(embed(self.encoder, square[None]))[0]
         answer = LeafProbabilities.from_logits(self.classes, logits / self.temperature)
         checks = self.safety.checks(square) if self.safety else ()
-        return ImageResult(answer, tuple(decoded.notes), checks=checks)
+        return ImageResult(answer, notes, checks=checks)
 
 
 def load_model(request: ModelRequest, modality: str, encoder_factory: Callable[[], Encoder]) -> EncoderModel:

@@ -76,6 +76,11 @@ def export_phone(
     from modalities.phone.net import PhoneGraph
 
     preprocessing = Preprocessing.from_dict(bundle.require("preprocessing", dict))
+    if preprocessing.steps:
+        raise ContractError(
+            f"the net was trained behind {', '.join(s.name for s in preprocessing.steps)}, which no phone "
+            "runs; export one that was trained without steps"
+        )
     temperature = read_temperature(bundle)
     progress("source")
     engine = TorchEngine.of(bundle, "torch")

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 Loss = Literal["cross_entropy", "coarse_likelihood", "hierarchical"]
 
@@ -44,6 +51,9 @@ class TrainingConfig(BaseModel):
     "Fixing the train-test resolution discrepancy" (arXiv 1906.06423)."""
     test_crop: float = Field(default=1.0, gt=0.2, le=1)
     """Share of the short side that the central crop at inference shows; Esteva et al. 2017 took .875."""
+    steps: tuple[str, ...] = ()
+    """Preprocessing steps by name, in order, on the picture as inference scales it; see `modalities.stages`.
+    The bundle records them. Most cost a net accuracy: docs/concepts/preprocessing.md."""
     augmentation: Literal["crop", "rotation"] = "crop"
     """crop: random area and aspect, the eight turns and flips of a square, light and colour. rotation: any
     angle, the largest upright rectangle inscribed in it, vertical flip (Esteva et al. 2017)."""
@@ -100,6 +110,14 @@ class TrainingConfig(BaseModel):
         if self.batch % self.accumulate or self.batch // self.accumulate < 2:
             raise ValueError("batch must be a multiple of accumulate, with two images or more in each part")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_empty_steps(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Runs and bundles from before there were steps stay the same to the byte.
+        found: dict[str, Any] = handler(self)
+        if not self.steps:
+            found.pop("steps", None)
+        return found
 
     def fingerprint(self) -> str:
         """sha256 of everything that changes a weight: a run resumes only under the same one."""

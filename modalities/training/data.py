@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from core.cohort import LabelledImage
 from core.errors import DxtreeError, TrainingError
-from modalities.cnn.preprocess import ByteImage, FloatImage, Preprocessing
+from modalities.cnn.preprocess import ByteImage, FloatImage, Preprocessing, shrunk
 from modalities.images import decode_here
 from modalities.training.augmentation import augment
 from modalities.training.config import TrainingConfig
@@ -33,19 +32,23 @@ class Batch:
 
 
 def read_all(
-    images: Sequence[LabelledImage], side: int
+    images: Sequence[LabelledImage], side: int, test: Preprocessing | None = None
 ) -> tuple[list[ByteImage], list[LabelledImage], list[str]]:
     """Decodes every image once, its short side scaled down to `side`, and keeps it in memory.
 
-    Returns the pixels, the images they belong to, and the ids of images that cannot be read. A run stops
-    with `TrainingError` where more than 1 % cannot.
+    Where inference (`test`) has steps, it is `test.resize` instead, and what is kept went through them.
+    Returns the pixels, the images they belong to, and the ids of images that cannot be read. A run stops with
+    `TrainingError` where more than 1 % cannot.
     """
+    if test is not None and test.steps:
+        side = test.resize
 
     def read(image: LabelledImage) -> ByteImage | None:
         try:
-            return _shrunk(decode_here(image.path, target_side=2 * side).pixels, side)
+            pixels = shrunk(decode_here(image.path, target_side=2 * side).pixels, side)
         except DxtreeError:
             return None
+        return pixels if test is None else test.prepare(pixels)
 
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(read, images))
@@ -56,15 +59,6 @@ def read_all(
         )
     good = [(p, i) for p, i in zip(found, images, strict=True) if p is not None]
     return [p for p, _ in good], [i for _, i in good], bad
-
-
-def _shrunk(pixels: ByteImage, side: int) -> ByteImage:
-    height, width = pixels.shape[:2]
-    if min(height, width) <= side:
-        return pixels
-    scale = side / min(height, width)
-    size = (round(width * scale), round(height * scale))
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
 
 
 def draw_weights(groups: Sequence[str], power: float) -> npt.NDArray[np.float64]:

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ PAUSE = 2.0
 _BLOCK = 64
 """Images whose activations are computed at once."""
 _SHAPES = ("architecture", "weights", "partial_weights", "unfold_batch_norm", "frozen", "views", "size")
-_PICTURES = ("test_size", "test_crop", "augmentation", "min_crop_area", "precision", "seed")
+_PICTURES = ("steps", "test_size", "test_crop", "augmentation", "min_crop_area", "precision", "seed")
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,8 @@ def _fill(
     place: Path,
     progress: Callable[[int, int], None],
 ) -> None:
-    pixels, read, _ = read_all(images, max(training.resize, test.resize))
+    pixels, read, _ = read_all(images, max(training.resize, test.resize), test)
+    test = replace(test, steps=())  # they are done
     files: dict[str, np.memmap[tuple[int, ...], np.dtype[np.float16]]] = {}
 
     def keep(name: str, start: int, made: HalfArray) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from core.split import TRAINING, VALIDATION, Split, check_no_leak
 from core.taxonomy import Taxonomy
 from modalities.cnn.preprocess import ByteImage, Preprocessing, default_preprocessing
 from modalities.cnn.torch_net import build, load_state, prepare_input
+from modalities.stages import step_of
 from modalities.training.answering import predict, predict_frozen
 from modalities.training.config import TrainingConfig
 from modalities.training.data import draw_weights, prior_of, read_all
@@ -39,6 +40,7 @@ from modalities.training.objectives import make_objective, targets_of
 from modalities.training.processes import ALONE, Processes
 from modalities.training.starting import FINAL, WEIGHTS, starting_net, target_of, weights_of
 from modalities.training.unfolding import IMAGES
+from plugins.specs import PreprocessorSpec
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,11 @@ class Run:
     """The modality's images of both parts."""
     activations: Path | None = None
     """Folder of what a frozen part gives, which several runs may share; `None`: within the run's own."""
+    steps: Mapping[str, PreprocessorSpec] | None = None
+    """Preprocessing steps by name; `None`: those that ship."""
 
     def __post_init__(self) -> None:
+        self.test_preprocessing()
         training = self.split.select(self.images, TRAINING)
         check_no_leak(training, self.split.select(self.images, VALIDATION), ("training", "validation"))
         present = {self.partition.class_of(i.label) for i in training} - {None}
@@ -78,7 +83,8 @@ class Run:
         against .834.
         """
         test = default_preprocessing(self.config.architecture, self.config.test_size)
-        return replace(test, resize=round(self.config.test_size / self.config.test_crop))
+        steps = tuple(step_of(name, self.steps) for name in self.config.steps)
+        return replace(test, resize=round(self.config.test_size / self.config.test_crop), steps=steps)
 
     def training_images(self, target: str) -> list[LabelledImage]:
         """The images that a target's net is trained on: never those it gives evidence for."""
@@ -174,7 +180,8 @@ class Run:
     def _sample_pixels(self) -> list[ByteImage]:
         images = self.split.select(self.images, TRAINING)
         chosen = images[:: max(1, len(images) // IMAGES)]
-        return read_all(chosen, default_preprocessing(self.config.architecture, self.config.size).resize)[0]
+        usual = default_preprocessing(self.config.architecture, self.config.size)
+        return read_all(chosen, usual.resize, self.test_preprocessing())[0]
 
     def _fit(
         self,
@@ -211,7 +218,7 @@ class Run:
         if frozen is None:
             # Room for a crop at inference's scale; see `test_preprocessing`.
             usual = default_preprocessing(config.architecture, config.test_size)
-            pixels, read, bad = read_all(chosen, max(usual.resize, config.size))
+            pixels, read, bad = read_all(chosen, max(usual.resize, config.size), self.test_preprocessing())
         else:
             read = [i for i in chosen if (i.cohort, i.image) in frozen.row]
             bad = [i.image for i in chosen if (i.cohort, i.image) not in frozen.row]
@@ -318,7 +325,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         raw: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise TrainingError(
-            f"{path.parent.name} holds no training run ({path.name} cannot be read)"
-        ) from error
+        told = f"{path.parent.name} holds no training run ({path.name} cannot be read)"
+        raise TrainingError(told) from error
     return raw

@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from core.errors import PluginError, did_you_mean
-from plugins.conformance import fuser, modality_rules, probe
+from plugins.conformance import fuser, modality_rules, probe, stages
 from plugins.conformance.finding import Finding, Promise, check_expected, expect, found
 from plugins.conformance.fuser import FuserUnderTest
 from plugins.conformance.modality import ModalityUnderTest
 from plugins.conformance.probe import Probe, ProbedModality
+from plugins.conformance.stages import StageUnderTest
 from plugins.model_set import ModelSet
 from plugins.registry import Registry
 
@@ -23,6 +24,7 @@ KEYS: tuple[str, ...] = tuple(
         {LOADS, OFFERS, TAXONOMY, MODEL_SET}
         | {r.key for r in modality_rules.RULES}
         | {r.key for r in fuser.RULES}
+        | {r.key for r in stages.RULES}
         | {r.key for r in probe.PLUGIN_RULES}
         | {r.key for r in probe.MODALITY_RULES}
     )
@@ -62,6 +64,10 @@ def plan(plugin: str, registry: Registry, models: ModelSet, *, quick: bool = Fal
     for name in offers["fuser"]:
         tried = FuserUnderTest(name, registry, models)
         promises += [Promise.of(rule, tried, name) for rule in fuser.RULES]
+    for kind in ("preprocessing step", "segmenter", "feature"):
+        for name in offers[kind]:
+            stage = StageUnderTest(kind, name, registry)
+            promises += [Promise.of(rule, stage, name) for rule in stages.RULES]
     for name in offers["taxonomy"]:
         load = registry.taxonomies.get(name).load
         promises.append(Promise(TAXONOMY, f"taxonomy {name} loads", partial(_call, load)))

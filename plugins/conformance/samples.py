@@ -18,7 +18,7 @@ _TURNED = 6  # stored a quarter turn anticlockwise; to be shown turned back
 
 def sample_images(modality: str, number: int = 2) -> list[ImageInput]:
     """Drawn 256 x 256 PNG images, different from each other and the same at every call."""
-    return [ImageInput(modality=modality, data=_png(_drawn(seed))) for seed in range(number)]
+    return [ImageInput(modality=modality, data=_png(drawn_pixels(seed))) for seed in range(number)]
 
 
 def samples_of(spec: ModalitySpec) -> list[ImageInput]:
@@ -36,7 +36,7 @@ def samples_of(spec: ModalitySpec) -> list[ImageInput]:
 
 def upright_and_turned(modality: str) -> tuple[ImageInput, ImageInput]:
     """One picture, 320 wide and 256 high, stored upright, and stored on its side with an EXIF orientation."""
-    pixels = _drawn(3, width=320)
+    pixels = drawn_pixels(3, width=320)
     pixels[:80, :120] //= 2  # a corner that tells the sides apart
     exif = Image.Exif()
     exif[_ORIENTATION] = _TURNED
@@ -49,12 +49,13 @@ def upright_and_turned(modality: str) -> tuple[ImageInput, ImageInput]:
 
 def shallow_and_deep(modality: str) -> tuple[ImageInput, ImageInput]:
     """One grey picture with 8 bits a pixel and with 16; the same light in both."""
-    grey = np.asarray(_drawn(4).mean(axis=2), np.uint8)
+    grey = np.asarray(drawn_pixels(4).mean(axis=2), np.uint8)
     deep = grey.astype(np.uint16) * 257
     return ImageInput(modality=modality, data=_png(grey)), ImageInput(modality=modality, data=_png(deep))
 
 
-def _drawn(seed: int, width: int = 256) -> npt.NDArray[np.uint8]:
+def drawn_pixels(seed: int, width: int = 256) -> npt.NDArray[np.uint8]:
+    """A drawn lesion, uint8 256 x `width` x 3, the same at every call."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[-1:1:256j, -1 : 1 : width * 1j]
     spot = np.exp(-((x - 0.1 * seed) ** 2 + y**2) * max(1, 6 - 2 * seed))[..., None]

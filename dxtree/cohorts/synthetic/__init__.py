@@ -1,7 +1,7 @@
 """A cohort with known truth, made by this project: both views of lesions that nobody ever had."""
 
 from dxtree.cohorts.synthetic.classes import SYNTHETIC, synthetic_taxonomy
-from dxtree.cohorts.synthetic.lesion import FineSignal, SyntheticLesion, make_lesion
+from dxtree.cohorts.synthetic.lesion import FineSignal, SyntheticLesion, make_lesion, true_mask
 from dxtree.cohorts.synthetic.signal import FINE_SIGNAL, fine_signal_taxonomy
 from dxtree.cohorts.synthetic.writing import SyntheticConfig, read_synthetic, write_synthetic
 
@@ -15,5 +15,6 @@ __all__ = [
     "make_lesion",
     "read_synthetic",
     "synthetic_taxonomy",
+    "true_mask",
     "write_synthetic",
 ]

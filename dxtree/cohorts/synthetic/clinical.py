@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from dxtree.cohorts.synthetic.canvas import (
     ByteImage,
@@ -27,7 +28,7 @@ def clinical_view(seed: int, index: int, traits: Traits, size: int) -> ByteImage
     """The photograph, size x size x 3 bytes. The dermoscopic pattern leaves no trace in it."""
     chance = stream(seed, index, CLINICAL)
     look = traits.look
-    place = Outline.drawn(traits, chance, 0.16, (0.34, 0.50))
+    place = _place(traits, chance)
     depth = place.depth(size)
     edge = 0.10 if look.melanin > 0.3 else 0.22
     inside = 1 - ramp(depth, 1 - edge, 1 + edge)
@@ -47,6 +48,16 @@ def clinical_view(seed: int, index: int, traits: Traits, size: int) -> ByteImage
     if chance.random() < 0.35:
         cover(picture, 0.8 * hairs(chance, int(chance.integers(3, 12)), 0.012, size), _HAIR)
     return finish(picture, chance, 3.0)
+
+
+def clinical_mask(seed: int, index: int, traits: Traits, size: int) -> npt.NDArray[np.bool_]:
+    """Where the lesion lies in the photograph, size x size: inside the middle of its soft edge."""
+    place = _place(traits, stream(seed, index, CLINICAL))
+    return np.asarray(place.depth(size) < 1)
+
+
+def _place(traits: Traits, chance: np.random.Generator) -> Outline:
+    return Outline.drawn(traits, chance, 0.16, (0.34, 0.50))
 
 
 def _relief(depth: Field, inside: Field, elevation: float, angle: float) -> Field:

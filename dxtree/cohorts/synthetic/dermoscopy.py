@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from dxtree.cohorts.synthetic.canvas import (
     ByteImage,
@@ -26,7 +27,7 @@ def dermoscopy_view(seed: int, index: int, traits: Traits, size: int) -> ByteIma
     """The dermoscopic image, size x size x 3 bytes. Relief, scale and crust leave no trace in it."""
     chance = stream(seed, index, DERMOSCOPY)
     look = traits.look
-    place = Outline.drawn(traits, chance, 0.10, (0.56, 0.74))
+    place = _place(traits, chance)
     depth = place.depth(size)
     edge = 0.12 if look.melanin > 0.3 else 0.25
     inside = 1 - ramp(depth, 1 - edge, 1 + edge)
@@ -46,6 +47,16 @@ def dermoscopy_view(seed: int, index: int, traits: Traits, size: int) -> ByteIma
     if chance.random() < 0.40:
         cover(picture, 0.85 * hairs(chance, int(chance.integers(2, 10)), 0.022, size), _HAIR)
     return finish(picture, chance, 2.5)
+
+
+def dermoscopy_mask(seed: int, index: int, traits: Traits, size: int) -> npt.NDArray[np.bool_]:
+    """Where the lesion lies in the dermoscopic image, size x size: inside the middle of its soft edge."""
+    place = _place(traits, stream(seed, index, DERMOSCOPY))
+    return np.asarray(place.depth(size) < 1)
+
+
+def _place(traits: Traits, chance: np.random.Generator) -> Outline:
+    return Outline.drawn(traits, chance, 0.10, (0.56, 0.74))
 
 
 def _lens(chance: np.random.Generator, size: int) -> Field:

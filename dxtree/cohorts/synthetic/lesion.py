@@ -15,6 +15,9 @@ from dxtree.cohorts.synthetic.signal import leaf_of, signal_classes, signal_pers
 from dxtree.cohorts.synthetic.truth import Person, Traits, class_of, person_of, traits_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from dxtree.cohorts.synthetic.canvas import ByteImage
 
 DEFAULT_SIZE = 192
@@ -93,6 +96,22 @@ def make_lesion(
         skin_tone=traits.tone,
         images=MappingProxyType({view: _paint(view, seed, index, traits, size) for view in views}),
     )
+
+
+def true_mask(
+    seed: int, index: int, view: str, *, size: int = DEFAULT_SIZE, fine_signal: FineSignal = "natural"
+) -> npt.NDArray[np.bool_]:
+    """Where the lesion of `make_lesion` lies in a view, bool size x size; hair over it counts as lesion.
+
+    Raises `CohortError` as `make_lesion` does.
+    """
+    check_options(seed=seed, index=index, size=size, views=(view,), fine_signal=fine_signal)
+    from dxtree.cohorts.synthetic.clinical import clinical_mask
+    from dxtree.cohorts.synthetic.dermoscopy import dermoscopy_mask
+
+    _, _, traits = _truth(seed, index, fine_signal, metadata_signal=False)
+    masks = {"clinical": clinical_mask, "dermoscopy": dermoscopy_mask}
+    return masks[view](seed, index, traits, size)
 
 
 def _paint(view: str, seed: int, index: int, traits: Traits, size: int) -> ByteImage:
