@@ -60,8 +60,8 @@ os.environ["IPYTHONDIR"] = str(_profile.parent)
 
 # The reference of names. What only training and engines need is not imported.
 autodoc_mock_imports = [
-    "captum", "openvino", "imagehash", "litert_torch", "ai_edge_litert", "ai_edge_quantizer", "onnx", "nncf", "ray",
-    "torch", "torchvision", "pyarrow", "pydicom", "highdicom", "pynetdicom", "zstandard", "mapie",
+    "captum", "openvino", "imagehash", "litert_torch", "ai_edge_litert", "ai_edge_quantizer", "onnx", "nncf",
+    "ray", "torch", "torchvision", "pyarrow", "pydicom", "highdicom", "pynetdicom", "zstandard", "mapie",
 ]  # fmt: skip
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -131,7 +131,9 @@ def language_of_page(_app: object, name: str, _template: str, context: dict[str,
 def named_fields(
     _app: object, _what: str, _name: str, thing: Any, _options: object, _signature: str, returned: str
 ) -> tuple[str, str] | None:
-    """Fields in place of the `**data` that pydantic's own constructor shows."""
+    """Fields in place of the `**data` of pydantic's own constructor; nothing where nobody constructs."""
+    if getattr(thing, "_is_protocol", False):
+        return "", returned
     if not (isinstance(thing, type) and issubclass(thing, BaseModel)):
         return None
     fields = thing.model_fields.items()

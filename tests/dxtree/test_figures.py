@@ -639,3 +639,33 @@ def test_without_the_extra_its_name_is_said(missing: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "dxtree[report]" in done.stdout
+
+
+def test_steps_are_drawn_with_their_names_values_and_sizes() -> None:
+    pictures = {"a": np.zeros((20, 30, 3), np.uint8), "b": np.full((10, 10, 3), 255, np.uint8)}
+    drawing = figures.pictures_figure(pictures, title="Two")
+    assert [axes.get_xlabel() for axes in drawing.axes] == ["a\n30 x 20", "b\n10 x 10"]
+    bars = figures.bars_figure([("x", 0.5), ("y", 1.5)], title="Bars", axis="share", limit=1, mark="y")
+    (axes,) = bars.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["x", "y"]
+    assert [patch.get_hatch() for patch in axes.patches] == [None, "////"]
+    assert [label.get_fontweight() for label in axes.get_yticklabels()] == ["normal", "bold"]
+    assert figures.svg(bars) == figures.svg(
+        figures.bars_figure([("x", 0.5), ("y", 1.5)], title="Bars", axis="share", limit=1, mark="y")
+    )
+
+
+@pytest.mark.parametrize("rows", [[], [("a", 1.0), ("a", 2.0)], [("a", float("nan"))]])
+def test_bars_of_nothing_of_one_name_twice_and_of_no_number_are_refused(
+    rows: list[tuple[str, float]],
+) -> None:
+    with pytest.raises(ContractError, match="a name of its own and a finite value"):
+        figures.bars_figure(rows, title="Bars", axis="share")
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])
+def test_a_picture_of_another_shape_or_type_is_refused(pixels: Any) -> None:
+    with pytest.raises(ContractError, match="uint8, H x W x 3"):
+        figures.pictures_figure({"a": pixels}, title="One")
+    with pytest.raises(ContractError, match="no picture"):
+        figures.pictures_figure({}, title="None")
