@@ -65,7 +65,7 @@ def difference(before: Taxonomy, after: Taxonomy) -> Difference:
 
 
 def _reordered(before: Taxonomy, after: Taxonomy, both: Iterable[str]) -> list[str]:
-    rows = {tree: defaultdict(list) for tree in (before, after)}
+    rows: dict[Taxonomy, dict[str, list[str]]] = {tree: defaultdict(list) for tree in (before, after)}
     for tree, children in rows.items():
         for node in tree.ids:  # preorder, so that the children of one node stand in their order
             up = tree.node(node).parent

@@ -46,4 +46,4 @@ def _entry(draft: Draft, node: Any, number: int) -> Entry | None:
     if not isinstance(synonyms, list) or not all(isinstance(s, str) for s in synonyms):
         draft.fault("synonyms", "synonyms are a list of texts", number)
         return None
-    return Entry(node["id"], name, node["parent"], number, tuple(synonyms))
+    return Entry(str(node["id"]), str(name), node["parent"], number, tuple(synonyms))
