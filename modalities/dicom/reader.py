@@ -15,6 +15,7 @@ from modalities.dicom.preface import check_file
 from modalities.dicom.remarks import REMARKS
 from modalities.images.child import Child
 from modalities.images.decoder import Root, Source
+from modalities.images.faults import raise_fault
 from modalities.images.limits import MIB, Limits
 from modalities.images.source import read_source
 
@@ -27,17 +28,6 @@ LIMITS = Limits(max_bytes=256 * MIB, seconds=30.0)
 
 _WORKER = "modalities.dicom.worker"
 _MOST_REPLY = 512 * MIB
-_FAULTS = {
-    fault.__name__: fault
-    for fault in (
-        errors.CorruptImage,
-        errors.ImageTooLarge,
-        errors.ImageTooSmall,
-        errors.MultiFrame,
-        errors.UnsupportedFormat,
-        errors.UnsupportedPixels,
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -131,8 +121,7 @@ def _understood(reply: dict[str, Any], body: bytes, identity: bool) -> DicomFile
     """The file in a reply, or its fault; `KeyError`, `TypeError`, `ValueError` and their kin if it is
     neither.
     """
-    if "error" in reply:
-        raise _FAULTS[reply["error"]](str(reply["message"]))
+    raise_fault(reply)
     facts, sizes = reply["facts"], [int(size) for size in reply["sizes"]]
     if sum(sizes) != len(body) or not sizes or min(sizes) < 1 or not set(facts["remarks"]) <= set(REMARKS):
         raise ValueError("the pictures have other sizes than was said")

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from core import errors
 from core.cores import usable_cores
 from modalities.images.decoded import DecodedImage, check_target
+from modalities.images.faults import raise_fault
 from modalities.images.header import check_bytes
 from modalities.images.limits import Limits
 from modalities.images.pool import Pool
@@ -30,16 +31,6 @@ Root = str | os.PathLike[str]
 ByteImage = npt.NDArray[np.uint8]
 
 _LIMITS = Limits()
-_FAULTS = {
-    fault.__name__: fault
-    for fault in (
-        errors.CorruptImage,
-        errors.ImageTooLarge,
-        errors.ImageTooSmall,
-        errors.MultiFrame,
-        errors.UnsupportedPixels,
-    )
-}
 
 
 class Decoder:
@@ -185,8 +176,7 @@ def _understood(
     reply: dict[str, Any], pixels: memoryview, square: Square | None
 ) -> tuple[ByteImage, tuple[str, ...]]:
     """Pixels and notes, or the fault, in a reply; `KeyError`, `TypeError`, `ValueError` if it is neither."""
-    if "error" in reply:
-        raise _FAULTS[reply["error"]](str(reply["message"]))
+    raise_fault(reply)
     height, width, depth = _whole(reply["shape"])
     wanted = (height, width, 3) if square is None else square.shape
     if (height, width, depth) != wanted:

@@ -11,6 +11,7 @@ import numpy as np
 
 from core import errors
 from core.cores import usable_cores
+from modalities.images.faults import raise_fault
 from modalities.images.limits import Limits
 from modalities.images.pool import Pool
 from modalities.images.source import read_source
@@ -18,18 +19,6 @@ from modalities.stacks.limits import LIMITS
 from modalities.stacks.stack import Channel, Stack
 
 _WORKER = "modalities.stacks.worker"
-_FAULTS = {
-    fault.__name__: fault
-    for fault in (
-        errors.CorruptImage,
-        errors.EmptyInput,
-        errors.ImageTooLarge,
-        errors.ImageTooSmall,
-        errors.MultiFrame,
-        errors.UnsupportedFormat,
-        errors.UnsupportedPixels,
-    )
-}
 _pools: dict[tuple[int, int], Pool] = {}
 """By process id, as a forked process must not use its parent's workers, and by the bytes of memory that a
 worker may take, which can only be lowered once it has started."""
@@ -70,10 +59,9 @@ def _pool(memory_bytes: int) -> Pool:
 
 def _understood(reply: dict[str, Any], body: memoryview) -> Stack:
     """The stack in a reply, or its fault; `KeyError`, `TypeError`, `ValueError` if it is neither."""
-    if "error" in reply:
-        if reply["error"] == errors.MissingExtra.__name__:
-            raise errors.MissingExtra(str(reply["needed"]), str(reply["extra"]))
-        raise _FAULTS[reply["error"]](str(reply["message"]))
+    if reply.get("error") == errors.MissingExtra.__name__:
+        raise errors.MissingExtra(str(reply["needed"]), str(reply["extra"]))
+    raise_fault(reply)
     planes, height, width, channels = (int(n) for n in reply["shape"])
     spacing = reply["spacing_um"]
     if reply["axis"] not in ("none", "depth", "slice", "time", "tile"):
