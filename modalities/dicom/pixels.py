@@ -51,12 +51,12 @@ def frame_pixels(dataset: Any, frame: int, limits: Limits) -> ByteImage:
         )
     if not 8 <= stored <= 16:
         raise UnsupportedPixels("file has fewer than 8 or more than 16 bits a sample; store it with 8 or 16")
-    if not _decodable(dataset.file_meta.TransferSyntaxUID):
+    if not decodable(dataset.file_meta.TransferSyntaxUID):
         raise UnsupportedPixels(
             "no decoder of the file's compression is installed; store it uncompressed, or install "
             "pylibjpeg-libjpeg for JPEG lossless"
         )
-    _check_end(dataset, frame, limits)
+    check_end(dataset, frame, limits)
     array = pixel_array(dataset, index=frame - 1)
     wanted = (int(dataset.Rows), int(dataset.Columns), *((3,) if kind in COLOUR else ()))
     if array.shape != wanted:
@@ -73,12 +73,12 @@ def frame_pixels(dataset: Any, frame: int, limits: Limits) -> ByteImage:
     return (array >> (stored - 8)).astype(np.uint8) if stored > 8 else array.astype(np.uint8)
 
 
-def _decodable(syntax: UID) -> bool:
+def decodable(syntax: UID) -> bool:
     """Whether the pixels are not compressed, or pydicom found a decoder."""
     return not syntax.is_encapsulated or bool(get_decoder(syntax).is_available)
 
 
-def _check_end(dataset: Any, frame: int, limits: Limits) -> None:
+def check_end(dataset: Any, frame: int, limits: Limits) -> None:
     """Raises `CorruptImage` for a codestream that stops before its end: decoders fill the rest with grey."""
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax not in _JPEG | _JPEG_2000:
