@@ -8,6 +8,7 @@ SOP_CLASSES: dict[str, tuple[str, str | None]] = {
     "1.2.840.10008.5.1.4.1.1.77.1.4": ("VL Photographic Image", "clinical"),
     "1.2.840.10008.5.1.4.1.1.77.1.7": ("Dermoscopic Photography Image", "dermoscopy"),
     "1.2.840.10008.5.1.4.1.1.77.1.8": ("Confocal Microscopy Image", "confocal"),
+    "1.2.840.10008.5.1.4.1.1.77.1.9": ("Confocal Microscopy Tiled Pyramidal Image", "confocal"),
     "1.2.840.10008.5.1.4.1.1.6.1": ("Ultrasound Image", "ultrasound"),
     "1.2.840.10008.5.1.4.1.1.3.1": ("Ultrasound Multi-frame Image", "ultrasound"),
     "1.2.840.10008.5.1.4.1.1.77.1.3": ("VL Slide-Coordinates Microscopic Image", "histopathology"),

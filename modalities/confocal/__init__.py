@@ -1,0 +1,1 @@
+"""Reflectance confocal microscopy of skin: stacks over depth, and mosaics."""
