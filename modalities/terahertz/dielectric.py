@@ -22,9 +22,9 @@ LIGHT_UM_PS = 299.792458
 class Debye:
     """infinite + (static - second) / (1 + i omega slow) + (second - infinite) / (1 + i omega fast).
 
-    Two relaxations. Permittivities relative, times in ps. For skin: E. Pickwell, B. E. Cole, A. J. Fitzgerald, V. P. Wallace,
-    M. Pepper, "Simulation of terahertz pulse propagation in biological systems", Appl. Phys. Lett. 84 (2004)
-    2190.
+    Two relaxations. Permittivities relative, times in ps. For skin: E. Pickwell, B. E. Cole, A. J.
+    Fitzgerald, V. P. Wallace, M. Pepper, "Simulation of terahertz pulse propagation in biological systems",
+    Appl. Phys. Lett. 84 (2004) 2190.
     """
 
     infinite: float

@@ -10,8 +10,9 @@ from plugins import ModalitySpec, ModelRequest, hookimpl
 NAME = "terahertz"
 CARD = """Terahertz time-domain reflection scans of one lesion against a mirror, in the dotTHz format. The net
 sees the reflection at six bands from .2 to 1.2 THz and the index and absorption of a half space that would
-reflect so. Not for transmission, nor for contact through a window. No public set of such scans of skin lesions was
-found: without a bundle the modality refuses, and a bundle trained on simulations is for no patient.
+reflect so. Not for transmission, nor for contact through a window. No public set of such scans of skin
+lesions was found: without a bundle the modality refuses, and a bundle trained on simulations is for no
+patient.
 """
 
 

@@ -83,16 +83,15 @@ def reflected(patch: Patch, terahertz: Array) -> Complex:
 
 def recorded(patch: Patch, rng: np.random.Generator) -> tuple[Array, Array, Array]:
     """Traces, rows x columns x samples, the mirror's trace, and time in ps."""
-    frequencies = np.fft.rfftfreq(SAMPLES, STEP_PS)
+    frequencies: Array = np.fft.rfftfreq(SAMPLES, STEP_PS).astype(np.float64)
     used = np.flatnonzero((frequencies > 0) & (frequencies <= _HIGHEST))
     at = frequencies[used]
     pulse = at * np.exp(-at / 0.35) * np.exp(-2j * np.pi * at * 12.0)
     seen = reflected(patch, at)
     for k, f in enumerate(at):
         blur = min(0.25 / f / PITCH_MM, 2.0)  # a beam of some .6 mm, full width at half height, at 1 THz
-        seen[..., k] = gaussian_filter(seen[..., k].real, blur) + 1j * gaussian_filter(
-            seen[..., k].imag, blur
-        )
+        parts = seen[..., k].real, seen[..., k].imag
+        seen[..., k] = gaussian_filter(parts[0], blur) + 1j * gaussian_filter(parts[1], blur)
     spectrum = np.zeros((*seen.shape[:2], len(frequencies)), complex)
     spectrum[..., used] = seen * pulse
     mirror = np.zeros(len(frequencies), complex)
@@ -100,7 +99,11 @@ def recorded(patch: Patch, rng: np.random.Generator) -> tuple[Array, Array, Arra
     traces, reference = -np.fft.irfft(spectrum, SAMPLES), -np.fft.irfft(mirror, SAMPLES)
     noise = np.abs(reference).max() * rng.uniform(1e-3, 4e-3)
     traces = traces * rng.normal(1, 0.01) + rng.normal(0, noise, traces.shape)
-    return traces, reference + rng.normal(0, noise / 10, SAMPLES), np.arange(SAMPLES) * STEP_PS
+    return (
+        traces,
+        reference + rng.normal(0, noise / 10, SAMPLES),
+        np.arange(SAMPLES, dtype=np.float64) * STEP_PS,
+    )
 
 
 def written(traces: Array, reference: Array, time: Array, pitch_mm: float = PITCH_MM) -> bytes:

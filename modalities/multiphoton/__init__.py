@@ -1,0 +1,1 @@
+"""Multiphoton tomography."""
