@@ -27,6 +27,7 @@ COMMANDS = (
     "split",
     "train",
     "fit-head",
+    "fit-concepts",
     "fit-fusion",
     "fit-gate",
     "evaluate",
