@@ -1,0 +1,1 @@
+"""Histopathology: whole slides of stained sections, tile by tile."""
