@@ -18,12 +18,12 @@ from docutils import nodes
 from pydantic import BaseModel
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 project = "dxtree"
 author = "The dxtree authors"
 copyright = "The dxtree authors; code Apache-2.0, shipped models CC BY-NC 4.0"  # noqa: A001
-extensions = ["myst_nb", "sphinx.ext.autodoc"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "cards"]
 exclude_patterns = ["_build", "deploy", "images"]
 default_role = "literal"
 # Every type of ours in a signature leads to its entry; what other libraries define has no page here.
@@ -100,13 +100,16 @@ INCLUDED = {
 LINK = re.compile(r"(?<=\]\()(\.\.?/[^)#\s]+\.md)(?=[)#])")
 
 
-def links_to_included(_app: object, docname: str, source: list[str]) -> None:
-    """A link to a file that is included leads to the page that includes it."""
+def links_outside(_app: object, docname: str, source: list[str]) -> None:
+    """A link to a file that is included leads to the page that includes it, to another outside to the file."""
     folder = (ROOT / "docs" / docname).parent
 
     def lead(link: re.Match[str]) -> str:
-        page = INCLUDED.get((folder / link[1]).resolve())
-        return Path(os.path.relpath(page, folder)).as_posix() if page else link[1]
+        file = (folder / link[1]).resolve()
+        if file in INCLUDED:
+            return Path(os.path.relpath(INCLUDED[file], folder)).as_posix()
+        outside = file.is_file() and not file.is_relative_to(ROOT / "docs")
+        return f"path:{link[1]}" if outside else link[1]
 
     source[0] = LINK.sub(lead, source[0])
 
@@ -143,7 +146,7 @@ def named_fields(
 
 def setup(app: Any) -> None:
     """What Sphinx calls."""
-    app.connect("source-read", links_to_included)
+    app.connect("source-read", links_outside)
     app.connect("doctree-read", heads_of_tables)
     app.connect("html-page-context", language_of_page)
     app.connect("autodoc-process-signature", named_fields)

@@ -139,16 +139,25 @@ def test_every_front_door_is_in_the_reference_of_names(site: Path) -> None:
     assert [n for n in names if n not in ids] == []
 
 
-def test_every_card_of_a_model_set_is_included_in_a_page_and_copied_in_none() -> None:
+def test_every_card_is_included_in_a_page_and_copied_in_none() -> None:
     pages = [(p, p.read_text("utf-8")) for p in (DOCS / "reference/cards").glob("*.md")]
     included = {
         (page.parent / target).resolve()
         for page, text in pages
         for target in re.findall(r"{include} (\S+)", text)
     }
-    cards = set((ROOT / "modalities/sets").glob("*/card.md"))
-    assert cards
+    cards = {*(ROOT / "modalities/sets").glob("*/card.md"), *(ROOT / "examples").glob("*/*/card.md")}
+    assert len(cards) >= 1
     assert cards <= included
+
+
+@needs_sphinx
+def test_every_built_in_modality_shows_its_card(pages: dict[Path, Links]) -> None:
+    from plugins.assembly import load_registry
+    from plugins.config import Settings
+
+    (page,) = (p for p in pages if p.match("cards/modalities.html"))
+    assert {f"card-{name}" for name in load_registry(Settings()).modalities.names()} <= pages[page].ids
 
 
 @pytest.fixture(scope="module")

@@ -262,7 +262,8 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_no_program_hides_where_no_test_looks_for_it(page: Path) -> None:
-    known = {"", "python", "console", "yaml", "sh", "js", "{toctree}", "{code-cell} python", "{eval-rst}"}
+    known = {"", "python", "console", "yaml", "sh", "js", "{toctree}", "{code-cell} python", "{eval-rst}",
+             "{modality-cards}"}  # fmt: skip
     for kind, source in blocks(page):
         first = kind.split(" file=")[0].split(" edit=")[0]
         assert first in known or first.startswith("{include}") or excused(page, kind, source), kind
