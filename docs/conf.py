@@ -101,7 +101,7 @@ LINK = re.compile(r"(?<=\]\()(\.\.?/[^)#\s]+\.md)(?=[)#])")
 
 
 def links_outside(_app: object, docname: str, source: list[str]) -> None:
-    """A link to a file that is included leads to the page that includes it, to another outside to the file."""
+    """A link to a file that is included leads to the page that includes it, to another outside to it."""
     folder = (ROOT / "docs" / docname).parent
 
     def lead(link: re.Match[str]) -> str:
