@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from core.case import Case, ImageInput
 from core.errors import UnknownModality
 from dxtree.cli.main import app
 from dxtree.cohorts import make_lesion
-from dxtree.simulating import add_simulated
 from modalities.confocal.lesions import MELANOMA, NEVUS, lesion_of
 from modalities.confocal.reader import read
 from modalities.confocal.recipe import RECIPE
@@ -24,37 +22,34 @@ from modalities.sets.plugin import HERE
 from modalities.stacks.fitting import fit_simulated
 from plugins.assembly import assemble, load_registry
 from plugins.config import Settings
-from plugins.conformance import PluginContract, check
+from plugins.conformance import PluginContract
+from plugins.conformance.finding import Promise
 from plugins.model_set import ModelSet
+from tests.modalities.simulated import simulated_set
+
+pytest.importorskip("torch", reason="the extra train is not installed")
 
 
 class TestConfocal(PluginContract):
     plugin = "confocal"
-    expected_failures: ClassVar = {"offered": "no bundle ships: none was trained on patients"}
 
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> ModelSet:
-    pytest.importorskip("torch")
-    out = tmp_path_factory.mktemp("sets") / "set"
-    demonstration = ModelSet.open(HERE / "demonstration")
-    return add_simulated(demonstration, RECIPE, out, lesions=24, seed=0, epochs=1)[0]
-
-
-def test_with_a_fitted_bundle_it_keeps_every_promise(models: ModelSet) -> None:
-    findings = check("confocal", load_registry(Settings(("confocal",))), models)
-    assert [f for f in findings if not f.passed] == []
-    assert len(findings) > 30
+    @classmethod
+    def promises(cls) -> list[Promise]:
+        """Those for a set with a net, which is fitted here."""
+        cls.models = simulated_set("confocal")
+        return super().promises()
 
 
 def test_a_stack_and_a_dermoscopic_picture_are_fused_on_the_command_line(
-    models: ModelSet, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     (tmp_path / "stack.tif").write_bytes(draw(MELANOMA, np.random.default_rng(1)))
     (tmp_path / "skin.jpg").write_bytes(make_lesion(7, 0).jpegs["dermoscopy"])
     given = [f"confocal={tmp_path / 'stack.tif'}", f"dermoscopy={tmp_path / 'skin.jpg'}"]
     options = [text for image in given for text in ("--image", image)]
-    result = CliRunner().invoke(app, ["diagnose", "--models", str(models.folder), *options, "--json"])
+    result = CliRunner().invoke(
+        app, ["diagnose", "--models", str(simulated_set("confocal")), *options, "--json"]
+    )
     answer = json.loads(result.stdout)
     assert {"confocal", "dermoscopy"} <= set(answer["used"]) and answer["fuser"] == "bayes"
     assert any("does not say how deep" in notice["text"] for notice in answer["notices"])
@@ -94,7 +89,6 @@ def test_kinds_differ_in_their_signs_on_average_and_overlap() -> None:
 
 @pytest.mark.slow
 def test_a_net_tells_other_simulated_stacks_apart(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     partition = ModelSet.open(HERE / "demonstration").partition
     judged = fit_simulated(RECIPE, partition, tmp_path / "bundle", lesions=240, epochs=12).judged
     assert judged.low > judged.chance == 0.25
