@@ -35,4 +35,8 @@ def samples() -> Sequence[bytes]:
 @hookimpl
 def dxtree_modalities() -> Iterable[ModalitySpec]:
     """Offers the modality `multiphoton`."""
-    return [ModalitySpec(NAME, "Multiphoton", load, needs_bundle=True, samples=samples, card=CARD)]
+    return [
+        ModalitySpec(
+            NAME, "Multiphoton", load, needs_bundle=True, samples=samples, licence="Apache-2.0", card=CARD
+        )
+    ]

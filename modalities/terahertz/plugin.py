@@ -36,4 +36,8 @@ def samples() -> Sequence[bytes]:
 @hookimpl
 def dxtree_modalities() -> Iterable[ModalitySpec]:
     """Offers the modality `terahertz`."""
-    return [ModalitySpec(NAME, "Terahertz", load, needs_bundle=True, samples=samples, card=CARD)]
+    return [
+        ModalitySpec(
+            NAME, "Terahertz", load, needs_bundle=True, samples=samples, licence="Apache-2.0", card=CARD
+        )
+    ]
