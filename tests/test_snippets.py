@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
+import tomllib
 from collections.abc import Callable
 from os import environ
 from pathlib import Path
@@ -52,6 +54,9 @@ RUN_BY_NOBODY = {
     ): "needs the compiler of Apple; what it computes is in phone_reference.py",
 }
 """By page and a word of the snippet."""
+
+DATA: dict[str, Callable[[str], object]] = {"json": json.loads, "toml": tomllib.loads}
+"""What no program runs, but a parser reads."""
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -262,8 +267,8 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_no_program_hides_where_no_test_looks_for_it(page: Path) -> None:
-    known = {"", "python", "console", "yaml", "sh", "js", "{toctree}", "{code-cell} python", "{eval-rst}",
-             "{modality-cards}"}  # fmt: skip
+    programs = {"python", "console", "sh", "js", "{code-cell} python"}
+    known = programs | {"", "yaml", *DATA, "csv", "{toctree}", "{eval-rst}", "{modality-cards}"}
     for kind, source in blocks(page):
         first = kind.split(" file=")[0].split(" edit=")[0]
         assert first in known or first.startswith("{include}") or excused(page, kind, source), kind
@@ -303,7 +308,11 @@ def test_every_file_of_settings_on_a_page_is_read_by_what_reads_it(tmp_path: Pat
         for kind, source in blocks(page):
             if kind == "yaml":
                 (tmp_path / "settings.yaml").write_text(source, "utf-8")
-                readers[name_of(page)](tmp_path / "settings.yaml")
+                readers.get(name_of(page), lambda path: yaml.safe_load(path.read_text("utf-8")))(
+                    tmp_path / "settings.yaml"
+                )
+            elif kind in DATA:
+                assert DATA[kind](source), name_of(page)
 
 
 def commands(page: Path) -> list[str]:
