@@ -3,6 +3,7 @@
 from dxtree.audit.chain import Link
 from dxtree.audit.key import key_beside, make_key, read_key
 from dxtree.audit.plugins import plugin_versions
+from dxtree.audit.record import gist
 from dxtree.audit.rotating import LEAST_DAYS, Rotated, rotate, segments, verify_all
 from dxtree.audit.trail import AuditTrail
 from dxtree.audit.verifying import Fault, Verified, head_of, records, verify
@@ -14,6 +15,7 @@ __all__ = [
     "Link",
     "Rotated",
     "Verified",
+    "gist",
     "head_of",
     "key_beside",
     "make_key",

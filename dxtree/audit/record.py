@@ -23,6 +23,7 @@ _MADE_WITH = (
     "model_set", "digest", "demonstration", "taxonomy", "taxonomy_fingerprint", "partition", "models",
     "fuser", "adjustments", "plugins_failed", "gate",
 )  # fmt: skip
+_PLACE = ("time", "index", "previous", "seal", "hash")
 _BLOCK = 1024 * 1024
 
 
@@ -34,8 +35,12 @@ def of_diagnosis(
     plugins: Mapping[str, str],
     actor: str | None = None,
     prediction_set: PredictionSet | None = None,
+    batch: Mapping[str, str | int] | None = None,
 ) -> dict[str, Any]:
-    """The content of a record. Images given as paths are read again, from the disk, as they are now."""
+    """The content of a record. Images given as paths are read again, from the disk, as they are now.
+
+    `batch`: the run of `dxtree diagnose-many` and the row that the case is of.
+    """
     images = [(image.modality, _sha256(image)) for image in case.images]
     patient = {field: getattr(case.patient, field) for field in FIELDS}
     tree = diagnosis.tree
@@ -45,6 +50,7 @@ def of_diagnosis(
     gate = {"checks": [found.to_dict() for found in diagnosis.checks]} if diagnosis.checks else {}
     return {
         **_common(DIAGNOSIS, key),
+        **({} if batch is None else {"batch": dict(batch)}),
         "actor": actor,
         "case": fingerprint(key, "case", case.id.encode("utf-8", "surrogatepass")),
         "images": [
@@ -69,6 +75,12 @@ def of_diagnosis(
         "nodes": tree.to_dict() if tree else {},
         "prediction_set": None if prediction_set is None else _set(prediction_set),
     }
+
+
+def gist(record: Mapping[str, Any]) -> str:
+    """SHA-256 of what a record says, but for when and where in the trail: equal where the same is said."""
+    told = {name: value for name, value in record.items() if name not in _PLACE}
+    return hashlib.sha256(canonical(told)).hexdigest()
 
 
 def of_torn(size: int, sha256: str, key: bytes) -> dict[str, Any]:

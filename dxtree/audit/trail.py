@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from core.case import Case
 from core.diagnosis import Diagnosis
@@ -75,14 +76,30 @@ class AuditTrail:
         `actor` names who asked in place of the trail's own. Raises `OutOfSpace` and `AuditError`; the trail
         then ends as before.
         """
-        content = of_diagnosis(
+        return self.add(self.content(case, diagnosis, actor=actor, prediction_set=prediction_set))
+
+    def content(
+        self,
+        case: Case,
+        diagnosis: Diagnosis,
+        *,
+        actor: str | None = None,
+        prediction_set: PredictionSet | None = None,
+        batch: Mapping[str, str | int] | None = None,
+    ) -> dict[str, Any]:
+        """What a record of the diagnosis says, its place in the chain apart; `batch` as in `of_diagnosis`."""
+        return of_diagnosis(
             case,
             diagnosis,
             self._key,
             plugins=self._plugins,
             actor=self._actor if actor is None else actor,
             prediction_set=prediction_set,
+            batch=batch,
         )
+
+    def add(self, content: dict[str, Any]) -> Link:
+        """Appends what `content` gave, as `record` does, whose errors it raises."""
         with locked(self.path) as handle:
             return append(handle, self.path, self._repaired(handle), joined(content, self._key))
 

@@ -18,7 +18,7 @@ from dxtree.batch.survey import Cases
 
 NAME = "run.json"
 FORMAT = 1
-OURS = frozenset({NAME, "lock", "shards", "faults.csv", "summary.json"})
+OURS = frozenset({NAME, "lock", "shards", "faults.csv", "summary.json", "audit.json"})
 
 
 def fingerprint(

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from core.case import Case
+from core.diagnosis import Diagnosis
 from core.errors import BundleError, DxtreeError, MissingExtra
 from core.many import Outcome
 from dxtree.batch.rows import Block, Reader, Row
@@ -21,18 +22,23 @@ from dxtree.batch.rows import Block, Reader, Row
 Diagnose = Callable[[Iterable[Case]], Iterator[Outcome]]
 """Cases to outcomes, lazily and in order."""
 
+Record = Callable[[int, Case, Diagnosis], None]
+"""Takes a row's number, its case and its diagnosis."""
+
 _SHAPE = re.compile(rb'\{"row": ([0-9]+), "id": "(?:[^"\\]|\\.)*", "(diagnosis|fault)": \{')
 
 
 def lines_of(
-    reader: Reader, block: Block, diagnose: Diagnose, *, skip: int = 0
+    reader: Reader, block: Block, diagnose: Diagnose, *, skip: int = 0, record: Record | None = None
 ) -> Generator[bytes, None, None]:
     """The line of every row of the block after the first `skip`, in order, each ending with a newline.
 
+    `record` is called with each diagnosis before its line is told.
+
     Raises `BundleError` and `MissingExtra` where a model cannot be used, which is no row's fault, and what
-    reading the file raises.
+    reading the file raises, and `record`.
     """
-    told: deque[tuple[Row, DxtreeError | None]] = deque()
+    told: deque[tuple[Row, Case | DxtreeError]] = deque()
 
     def cases() -> Iterator[Case]:
         for row in islice(reader.read(block), skip, None):
@@ -41,15 +47,17 @@ def lines_of(
             except DxtreeError as error:
                 told.append((row, error))
             else:
-                told.append((row, None))
+                told.append((row, case))
                 yield case
 
     for outcome in diagnose(cases()):
         yield from _faults_first(told)
-        row, _ = told.popleft()
+        row, case = told.popleft()
         if outcome.error is not None:
             yield _fault(row, outcome.error)
         elif outcome.diagnosis is not None:
+            if record is not None and isinstance(case, Case):
+                record(row.number, case, outcome.diagnosis)
             yield _line(row, "diagnosis", outcome.diagnosis.to_dict())
     yield from _faults_first(told)
 
@@ -66,8 +74,8 @@ def is_fault(line: bytes) -> bool:
     return found is not None and found[2] == b"fault"
 
 
-def _faults_first(told: deque[tuple[Row, DxtreeError | None]]) -> Iterator[bytes]:
-    while told and (error := told[0][1]) is not None:
+def _faults_first(told: deque[tuple[Row, Case | DxtreeError]]) -> Iterator[bytes]:
+    while told and isinstance(error := told[0][1], DxtreeError):
         yield _fault(told.popleft()[0], error)
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from core.errors import InputError, PathRejected
 from core.locking import held
 from core.pipeline import Pipeline
+from dxtree.audit import AuditTrail
 from dxtree.batch.fingerprint import claim, fingerprint
 from dxtree.batch.here import fill_here
 from dxtree.batch.progress import Progress, Silent
 from dxtree.batch.ray_pool import RayPool
 from dxtree.batch.recipe import Recipe, ready
+from dxtree.batch.recording import Recorder, recorder_of
 from dxtree.batch.rows import Block
 from dxtree.batch.shards import Shards
 from dxtree.batch.stopping import Stop
@@ -27,7 +29,8 @@ class Batch:
     """A file of cases, the folder for its answers, and how they are made.
 
     `root` is the folder that the images lie below, by default the file's. `pool` diagnoses with Ray in place
-    of this process. `window` cases are held at a time, `shard_rows` make a shard.
+    of this process. `window` cases are held at a time, `shard_rows` make a shard. `trail` gets a record of
+    every diagnosis, which is kept only with that.
     """
 
     cases: Path
@@ -37,19 +40,24 @@ class Batch:
     shard_rows: int = 1000
     window: int = 64
     pool: RayPool | None = None
+    trail: AuditTrail | None = None
 
     def run(self, *, stop: Stop | None = None, progress: Progress | None = None) -> Summary:
         """Does what is not done yet, and sums everything up. Faults of rows are in the summary.
 
         Raises `InputError` and its like for a file of cases that cannot be used as a whole, or a folder that
-        holds another run; `RunLocked` where a process works in it; `BundleError` and `PluginError` where a
-        model cannot be used; `OutOfSpace`; `MissingExtra` without Ray; `Interrupted` where `stop` says so.
+        holds another run or began with another trail, and for a trail beside a pool; `AuditError` where the
+        trail does not hold or cannot be written; `RunLocked` where a process works in the folder;
+        `BundleError` and `PluginError` where a model cannot be used; `OutOfSpace`; `MissingExtra` without
+        Ray; `Interrupted` where `stop` says so.
         """
         if self.window < 1:
             raise InputError(f"a window of {self.window} cases cannot be; give 1 or more")
         if self.out.exists() and not self.out.is_dir():
             raise PathRejected(f"{self.out.name} is a file; name a folder")
         if self.pool is not None:
+            if self.trail is not None:
+                raise InputError("an audit trail is written by one machine: run without Ray")
             self.pool.check()
         pipeline = self.recipe.pipeline()
         found = survey(open_cases(self.cases, self.root, frozenset(pipeline.models)), self.shard_rows)
@@ -67,9 +75,11 @@ class Batch:
         shards.prepare()
         before = sum(len(shards.begun(block)) for block in missing)
         to_do = sum(block.rows for block in missing) - before
+        has_answers = bool(before) or len(missing) < len(cases.blocks)
+        recorder = recorder_of(self.out, self.trail, has_answers=has_answers, to_do=to_do > 0)
         progress.begin(cases.rows, cases.rows - to_do)
         start = time.perf_counter()
-        self._fill(cases, missing, shards, pipeline, models, stop, progress)
+        self._fill(cases, missing, shards, pipeline, models, stop, progress, recorder)
         cases.check_unchanged()
         return summarise(self.out, shards, cases.blocks, done=to_do, seconds=time.perf_counter() - start)
 
@@ -82,6 +92,7 @@ class Batch:
         models: dict[str, dict[str, str]],
         stop: Stop,
         progress: Progress,
+        recorder: Recorder | None,
     ) -> None:
         if not missing:
             return
@@ -99,4 +110,5 @@ class Batch:
             strict=self.recipe.strict,
             stop=stop,
             progress=progress,
+            recorder=recorder,
         )

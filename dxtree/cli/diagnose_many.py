@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dxtree.cli.diagnose import PrevalenceOption, shares_of
+from dxtree.cli.diagnose import AuditKeyOption, PrevalenceOption, shares_of
 from dxtree.cli.gate import GateOption, policy_of
 from dxtree.cli.options import (
     CalibrationOption,
@@ -18,6 +18,7 @@ from dxtree.cli.options import (
     PluginOption,
     print_json,
     registry_of,
+    trail_of,
 )
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ def diagnose_many(
     ] = False,
     gate: GateOption = None,
     prevalence: PrevalenceOption = None,
+    audit: Annotated[
+        Path | None,
+        typer.Option(help="Record every diagnosis in this audit trail, before it is kept; not with Ray."),
+    ] = None,
+    audit_key: AuditKeyOption = None,
     models: ModelsOption = None,
     plugin: PluginOption = None,
     json: JsonOption = False,
@@ -70,12 +76,13 @@ def diagnose_many(
 
     All cases are done, whatever faults some have; those are listed in faults.csv.
     """
+    from core.errors import InputError
     from dxtree.batch import Batch, Interrupted, Recipe, Stop
     from dxtree.cli.progress import Bar
     from plugins.config import Settings
 
     pool, net = pool_of(engine, ray_address)
-    registry_of(plugin)  # says which plugins are left out
+    registry = registry_of(plugin)  # says which plugins are left out
     settings = Settings.from_environment().with_plugins(tuple(plugin or ()))
     recipe = Recipe(
         settings=replace(settings, models=models or settings.models),
@@ -86,7 +93,10 @@ def diagnose_many(
         strict=strict,
         gate=policy_of(gate),
     )
-    batch = Batch(cases, out, recipe, root=root, shard_rows=shard_rows, window=window, pool=pool)
+    if audit is not None and pool is not None:
+        raise InputError("an audit trail is written by one machine: give --audit without --engine ray")
+    trail = None if audit is None else trail_of(audit, audit_key, registry, plugin)
+    batch = Batch(cases, out, recipe, root=root, shard_rows=shard_rows, window=window, pool=pool, trail=trail)
     stop = Stop()
     try:
         with stop.listening(), Bar() as bar:
