@@ -11,7 +11,6 @@ from core.errors import CorruptImage, MultiFrame, UnsupportedPixels
 from modalities.confocal.fields import is_mosaic, unsaid
 from modalities.dicom.samples import frame_count, open_dataset, stored_samples
 from modalities.images.limits import Limits
-from modalities.stacks.limits import check_room
 from modalities.stacks.stack import Axis, Channel, FloatArray, Stack
 
 SINGLE, TILED = "1.2.840.10008.5.1.4.1.1.77.1.8", "1.2.840.10008.5.1.4.1.1.77.1.9"
@@ -46,7 +45,6 @@ def parse_dicom(data: bytes, limits: Limits) -> Stack:
         values = np.float32(2**bits - 1) - values
         notes.append("stored with black as its highest number; turned round")
     count = frame_count(dataset)
-    check_room(count, *values.shape[1:3], 1, limits)
     depths, told = _depths(dataset, count)
     axis = _axis(dataset, count, depths)
     spacing = _spacing(dataset)
