@@ -268,7 +268,16 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_no_program_hides_where_no_test_looks_for_it(page: Path) -> None:
     programs = {"python", "console", "sh", "js", "{code-cell} python"}
-    known = programs | {"", "yaml", *DATA, "csv", "{toctree}", "{eval-rst}", "{modality-cards}"}
+    known = programs | {
+        "",
+        "yaml",
+        *DATA,
+        "csv",
+        "{toctree}",
+        "{eval-rst}",
+        "{modality-cards}",
+        "{front-doors} modalities",
+    }
     for kind, source in blocks(page):
         first = kind.split(" file=")[0].split(" edit=")[0]
         assert first in known or first.startswith("{include}") or excused(page, kind, source), kind
