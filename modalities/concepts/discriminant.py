@@ -91,7 +91,7 @@ def fit(rows: FloatArray, targets: IntArray, classes: int, concepts: tuple[str, 
         raise TrainingError("the table shows fewer than two training classes; two are needed")
     table = evened(rows)
     known = np.isfinite(table)
-    unknown = [c for c, some in zip(concepts, known.any(axis=0), strict=True) if not some]
+    unknown = [c for k, c in enumerate(concepts) if not known[:, k].any()]
     if unknown:
         raise TrainingError(f"no row of the table knows {', '.join(unknown)}")
     filled = np.where(known, table, 0.0)

@@ -105,7 +105,7 @@ def _distance(lab: Field, seen: Mask) -> Field:
     away = lab - skin
     away[..., 0] *= np.where(away[..., 0] > 0, np.float32(PALER), np.float32(1))
     away[..., 1] *= np.where(away[..., 1] < 0, np.float32(PALER), np.float32(1))
-    return np.sqrt((away**2).sum(axis=2)).astype(np.float32)
+    return np.asarray(np.sqrt((away**2).sum(axis=2)), np.float32)
 
 
 def _start(lab: Field, seen: Mask) -> Mask:

@@ -117,7 +117,7 @@ def finder(sums: TreeSums) -> CnnModel:
     prior = LeafProbabilities.from_weights(classes, [1, 1, 1])
     seen = Preprocessing(90, 96, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     return CnnModel(
-        "drawn", classes, prior, seen, 1.0, None, engine, {}, lambda _: engine, make_net=lambda: net
+        "drawn", classes, prior, seen, 1.0, engine, {}, lambda _: engine, make_net=lambda: net
     )
 
 

@@ -52,7 +52,7 @@ def model_of(sums: TreeSums, sign: float = 1.0) -> CnnModel:
     assert [c.split(":")[-1] for c in classes] == ["Benign", "Carcinoma", "Melanoma"]
     engine: Any = RedFinder(sign)
     prior = LeafProbabilities.from_weights(classes, [1, 1, 1])
-    return CnnModel("drawn", classes, prior, PREPROCESSING, 1.0, None, engine, {}, lambda _: engine)
+    return CnnModel("drawn", classes, prior, PREPROCESSING, 1.0, engine, {}, lambda _: engine)
 
 
 def drawn(box: tuple[int, int, int, int], size: tuple[int, int] = (300, 200), turn: int = 1) -> ImageInput:
