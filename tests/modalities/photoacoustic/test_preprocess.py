@@ -97,6 +97,12 @@ def test_the_surface_is_the_line_of_melanin_below_the_coupling_medium() -> None:
         assert abs(surface(frame) - section.top) <= 1
 
 
+def test_the_surface_is_faint_where_blood_below_it_is_bright() -> None:
+    frame = np.zeros((40, 20, 5))
+    frame[10], frame[20:25] = 0.3, 1.0
+    assert surface(frame + np.random.default_rng(0).normal(0, 0.05, frame.shape)) == 10
+
+
 def test_deeper_melanin_is_seen_deeper_and_blood_is_not_taken_for_melanin() -> None:
     reach = []
     for depth in (6, 20):
