@@ -37,6 +37,7 @@ PREPROCESSORS = (
         _load("constancy", "max_rgb"),
         source="Land 1977",
     ),
+    PreprocessorSpec("crop", "Cut around the lesion, scaled back", _load("crop", "crop")),
     PreprocessorSpec("ink", "Pen strokes painted over", _load("ink", "remove_ink")),
     PreprocessorSpec("ruler", "Ticks of a ruler painted over", _load("ruler", "remove_ruler")),
     PreprocessorSpec("vignette", "Dark corners filled", _load("vignette", "remove_vignette")),
@@ -59,6 +60,7 @@ FEATURES = (
     ),
     FeatureSpec("border", "Abrupt sectors and shape", _load("border", "border"), source="Stolz et al. 1994"),
     FeatureSpec("colours", "Six colours", _load("colours", "colours"), source="Stolz et al. 1994"),
+    FeatureSpec("framing", "Cut by the edge, small, under hair", _load("framing", "framing")),
     FeatureSpec("diameter", "Extent and area", _load("diameter", "diameter"), source="Friedman et al. 1985"),
     FeatureSpec(
         "checklist", "Colours that two of seven points rest on", _load("checklist", "checklist"),

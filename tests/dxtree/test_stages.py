@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -219,3 +220,43 @@ def test_the_true_outline_is_where_the_pigment_is() -> None:
     grey = lesion.images["dermoscopy"].mean(axis=2)
     assert mask.shape == (128, 128)
     assert grey[mask].mean() < grey[~mask].mean() - 10
+
+
+def test_a_bundle_behind_a_stranger_s_step_answers_with_its_plugin_alone(
+    image: Path, plugin: Path, tmp_path: Path
+) -> None:
+    from core.case import ImageInput
+    from core.errors import ContractError
+    from core.manifest import read_bundle, write_bundle
+    from modalities.images import decode_here
+    from modalities.sets.plugin import HERE
+    from plugins.assembly import assemble, load_registry
+    from plugins.config import Settings
+    from plugins.model_set import MANIFEST, MODALITY_MANIFEST, ModelSet
+
+    folder = tmp_path / "set"
+    shutil.copytree(HERE / "demonstration", folder)
+    bundle = read_bundle(folder / "dermoscopy", MODALITY_MANIFEST)
+    behind = {**bundle.manifest["preprocessing"], "steps": [{"name": "halved", "version": "1"}]}
+    own = {k: v for k, v in bundle.manifest.items() if k not in ("format", "files", "sha256")}
+    write_bundle(folder / "dermoscopy", MODALITY_MANIFEST, {**own, "preprocessing": behind}, bundle.files)
+    whole = read_bundle(folder, MANIFEST)
+    own = {k: v for k, v in whole.manifest.items() if k not in ("format", "files", "sha256")}
+    digest = read_bundle(folder / "dermoscopy", MODALITY_MANIFEST).digest
+    own["modalities"] = {**own["modalities"], "dermoscopy": digest}
+    write_bundle(folder, MANIFEST, own, whole.files)
+
+    models = ModelSet.open(folder)
+    with pytest.raises(ContractError, match=r"no preprocessing step 'halved'.*switched on by --plugin"):
+        assemble(load_registry(), models).models["dermoscopy"]()
+    stepped: Any = assemble(load_registry(Settings((str(plugin),))), models).models["dermoscopy"]()
+    plain: Any = assemble(load_registry(), ModelSet.open(HERE / "demonstration")).models["dermoscopy"]()
+    (answer,) = stepped.predict([ImageInput(modality="dermoscopy", path=image)])
+    dark = tmp_path / "dark.png"
+    scaled = Image.fromarray(decode_here(image).pixels).resize(
+        (plain.preprocessing.resize,) * 2, Image.Resampling.BILINEAR
+    )
+    Image.fromarray(np.asarray(scaled) // 2).save(dark)
+    (by_hand,) = plain.predict([ImageInput(modality="dermoscopy", path=dark)])
+    assert answer.probabilities == by_hand.probabilities
+    assert "preprocessing steps: halved" in answer.notes

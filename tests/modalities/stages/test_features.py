@@ -154,3 +154,14 @@ def test_a_stranger_s_numbers_are_finite_named_and_its_own(answer: Any) -> None:
     mine = FeatureSpec("mine", "Mine", lambda: lambda pixels, mask, scale: answer)
     with pytest.raises(PluginContractError, match="'mine'"):
         measured(painted(disc()), disc(), [*FEATURES, mine])
+
+
+def test_framing_tells_of_the_edge_and_of_hair() -> None:
+    mask = disc(40, 10, 64)
+    found = of(painted(mask), mask)
+    assert found["edge_share"] == pytest.approx(mask[:, 0].sum() / (4 * 127))
+    assert found["lesion_share"] == pytest.approx(mask.mean())
+    assert found["hair_share"] == 0
+    hairy = painted(mask)
+    hairy[60:62] = 20
+    assert 0.02 < of(hairy, mask)["hair_share"] < 0.15  # type: ignore[operator]

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 
 from core.errors import PluginContractError
 from modalities.stages import outlined
+from modalities.stages.crop import box, crop
 from modalities.stages.plugin import SEGMENTERS
 from modalities.stages.segmentation import otsu, overlap, threshold, two_means
 from plugins import SegmenterSpec
@@ -67,3 +69,24 @@ def test_overlap_is_intersection_over_union() -> None:
 def test_a_mask_of_another_shape_is_named(lesion: Any) -> None:
     with pytest.raises(PluginContractError, match="segmenter 'mine' answered float64"):
         outlined(lesion, SegmenterSpec("mine", "Mine", lambda: lambda p: p[..., 0] / 255))
+
+
+def test_the_cut_is_of_the_picture_s_proportions_around_the_lesion() -> None:
+    mask = np.zeros((200, 300), np.bool_)
+    mask[20:60, 200:260] = True
+    left, top, right, bottom = box(mask)
+    assert (right - left) / (bottom - top) == pytest.approx(1.5)
+    assert 0 <= left < 200 - 10
+    assert 260 + 10 < right <= 300
+    assert (top + bottom) / 2 == pytest.approx(40)
+    assert box(np.roll(mask, -20, axis=0))[1] == 0
+    assert box(np.zeros_like(mask)) == box(np.ones_like(mask)) == (0, 0, 300, 200)
+
+
+def test_a_cropped_lesion_fills_more_of_the_picture_and_bare_skin_stays(lesion: Any) -> None:
+    small = np.asarray(Image.fromarray(lesion).resize((150, 120)))
+    placed = np.full((240, 300, 3), (214, 168, 146), np.uint8)
+    placed[20:140, 10:160] = small
+    assert otsu(crop(placed)).mean() > 3 * otsu(placed).mean() > 0
+    bare = np.full((120, 160, 3), (214, 168, 146), np.uint8)
+    assert np.array_equal(crop(bare), bare)
