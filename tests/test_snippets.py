@@ -12,7 +12,6 @@ from os import environ
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import pytest
 import yaml
@@ -340,13 +339,14 @@ def commands(page: Path) -> list[str]:
 def test_every_command_of_a_page_has_the_options_that_it_is_given(page: Path) -> None:
     for line in commands(page):
         words = [w for w in shlex.split(line) if w not in ("...", "$A")]
-        command: click.Command = get_command(app)
-        context = click.Context(command)
-        while isinstance(command, click.Group) and words:
-            found = command.get_command(context, words[0])
+        command: Any = get_command(app)
+        while hasattr(command, "get_command") and words:
+            found = command.get_command(command.context_class(command), words[0])
             assert found is not None, f"dxtree {line}: there is no such command"
             command, words = found, words[1:]
-        given, _, _ = command.make_parser(click.Context(command)).parse_args(list(words))
+        assert not hasattr(command, "get_command"), f"dxtree {line}: which of its commands?"
+        # What this raises names the option.
+        given, _, _ = command.make_parser(command.context_class(command)).parse_args(list(words))
         for parameter in command.params:
-            if isinstance(parameter, click.Option) and parameter.required and "$A" not in line:
+            if parameter.param_type_name == "option" and parameter.required and "$A" not in line:
                 assert parameter.name in given, f"dxtree {line}: {parameter.name} is missing"
