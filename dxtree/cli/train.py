@@ -102,8 +102,11 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     processes = join()
+    registry = registry_of(plugin, warn=processes.writes)
+    for step in config.steps:
+        registry.preprocessors.get(step)
     run = _plan(
-        registry_of(plugin, warn=processes.writes),
+        registry,
         cohort,
         taxonomy,
         config,

@@ -260,3 +260,20 @@ def test_a_bundle_behind_a_stranger_s_step_answers_with_its_plugin_alone(
     (by_hand,) = plain.predict([ImageInput(modality="dermoscopy", path=dark)])
     assert answer.probabilities == by_hand.probabilities
     assert "preprocessing steps: halved" in answer.notes
+
+
+def test_a_misspelt_step_ends_training_before_a_folder_is_made(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the extra train is not installed")
+    arguments = [
+        "train",
+        "--modality",
+        "dermoscopy",
+        "--cohort",
+        f"synthetic={tmp_path}",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    done = run.invoke(app, [*arguments, "--set", "steps=[hair, hiar]"])
+    assert isinstance(done.exception, PluginError)
+    assert "did you mean 'hair'" in done.exception.safe_message
+    assert not (tmp_path / "run").exists()
