@@ -20,7 +20,7 @@ def train_simulated(
     ] = "demonstration",
     lesions: Annotated[int, typer.Option(help="Simulated lesions, in all; about a third judge.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other lesions and another net.")] = 0,
-    epochs: Annotated[int, typer.Option(help="How often the net sees each lesion that it learns.")] = 16,
+    epochs: Annotated[int, typer.Option(help="How often the net sees each lesion that it learns.")] = 24,
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -72,7 +72,7 @@ def fit_simulated(
     *,
     lesions: int = 400,
     seed: int = 0,
-    epochs: int = 16,
+    epochs: int = 24,
     progress: Progress | None = None,
 ) -> Fitted:
     """Draws lesions, reads their files as any file is read, fits a net and writes its bundle to `folder`.
