@@ -23,9 +23,10 @@ def test_order_never_counts(order: list[float]) -> None:
     assert {name: order[i] for name, i in chosen.items()} == {"low": 701.0, "high": 850.0}
 
 
-def test_a_window_without_a_channel_names_all_that_is_needed() -> None:
-    with pytest.raises(UnsupportedPixels, match=r"no channel for high; needed: 690 to 720 nm \(low\)"):
-        choose(channels(700.0, 800.0), "nm", WINDOWS)
+@pytest.mark.parametrize("other", [800.0, 900.0])
+def test_a_window_without_a_channel_names_all_that_is_needed(other: float) -> None:
+    with pytest.raises(UnsupportedPixels, match=r"no channel for high; needed: 690 to 720 nm \(low\), 840"):
+        choose(channels(700.0, other), "nm", WINDOWS)
 
 
 @pytest.mark.parametrize("found", [channels(700.0, None), channels(700.0, 850.0, unit="THz")])

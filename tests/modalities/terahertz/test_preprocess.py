@@ -14,6 +14,7 @@ from modalities.stacks.limits import LIMITS
 from modalities.stacks.stack import Channel, Stack
 from modalities.terahertz import simulate
 from modalities.terahertz.dielectric import (
+    DRY,
     LIGHT_UM_PS,
     SKIN,
     WATER,
@@ -41,6 +42,11 @@ def test_water_has_the_index_and_absorption_that_are_known_at_1_thz() -> None:
     index = liquid_water(298.15).index(1.0)
     assert index.real == pytest.approx(2.14, rel=0.03)
     assert absorption(index, 1.0) == pytest.approx(220, rel=0.05)
+
+
+def test_tissue_without_water_is_dry_and_tissue_of_water_is_water() -> None:
+    assert tissue(0.0, F) == pytest.approx(np.full(6, DRY**0.5 + 0j))
+    assert tissue(1.0, F) == pytest.approx(WATER.index(F))
 
 
 def test_skin_lies_between_dry_tissue_and_water_at_every_band() -> None:
