@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -18,7 +19,7 @@ from plugins.model_set import ModelSet
 
 class TestHistopathology(PluginContract):
     plugin = "histopathology"
-    expected_failures = {"offered": "no bundle ships: none was trained on patients"}
+    expected_failures: ClassVar = {"offered": "no bundle ships: none was trained on patients"}
 
 
 @pytest.mark.slow

@@ -1,0 +1,40 @@
+"""Does the plugin keep every promise of the kit, and does its net learn what is simulated?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from dxtree.simulating import add_simulated
+from modalities.dermoscopy_sequence.recipe import RECIPE
+from modalities.sets.plugin import HERE
+from modalities.stacks.fitting import fit_simulated
+from plugins.assembly import load_registry
+from plugins.config import Settings
+from plugins.conformance import PluginContract, check
+from plugins.model_set import ModelSet
+
+
+class TestDermoscopySequence(PluginContract):
+    plugin = "dermoscopy_sequence"
+    expected_failures: ClassVar = {"offered": "no bundle ships: none was trained on patients"}
+
+
+@pytest.mark.slow
+def test_with_a_fitted_bundle_it_keeps_every_promise(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    demonstration = ModelSet.open(HERE / "demonstration")
+    models, _ = add_simulated(demonstration, RECIPE, tmp_path / "set", lesions=24, seed=0, epochs=1)
+    findings = check("dermoscopy_sequence", load_registry(Settings(("dermoscopy_sequence",))), models)
+    assert [f for f in findings if not f.passed] == []
+    assert len(findings) > 30
+
+
+@pytest.mark.slow
+def test_a_net_tells_other_simulated_sequences_apart(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    partition = ModelSet.open(HERE / "demonstration").partition
+    judged = fit_simulated(RECIPE, partition, tmp_path / "bundle", lesions=180, epochs=12).judged
+    assert judged.low > judged.chance == 1 / 3
