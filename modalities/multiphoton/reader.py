@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def parse(data: bytes, limits: Limits) -> Stack:
         values = np.empty((ome.depth, ome.height, ome.width, count), np.float32)
         kind = file.pages.first.dtype
         for (z, c), page in ome.planes.items():
-            values[z, :, :, c] = _plane(file, page, ome, kind)
+            values[z, :, :, c] = _plane(file.pages, page, ome, kind)
     if kind is None or kind.kind not in "uif":
         raise UnsupportedPixels("file's samples are no real numbers")
     notes = []
@@ -93,8 +94,7 @@ def part_of(channel: OmeChannel) -> str:
     return FLUORESCENCE if inside else OTHER
 
 
-def _plane(file: object, number: int, ome: OmePixels, kind: object) -> np.ndarray:
-    pages = file.pages  # type: ignore[attr-defined]
+def _plane(pages: Any, number: int, ome: OmePixels, kind: Any) -> np.ndarray:
     if number >= len(pages):
         raise CorruptImage("file has fewer pages than its OME-XML says; it is cut short")
     page = pages[number]
