@@ -4,6 +4,7 @@ from modalities.confocal.lesions import CARCINOMA, KERATOSIS, MELANOMA, NEVUS
 from modalities.confocal.preprocess import MOST_VIEWS, SIDE, views
 from modalities.confocal.reader import read
 from modalities.confocal.simulate import draw
+from modalities.confocal.varying import vary
 from modalities.stacks.recipe import StackRecipe
 
 RECIPE = StackRecipe(
@@ -16,6 +17,7 @@ RECIPE = StackRecipe(
     most_views=MOST_VIEWS,
     pooling="attention",
     draw=draw,
+    vary=vary,
     kinds=(
         (
             MELANOMA,

@@ -95,7 +95,14 @@ def fit_simulated(
     views, targets = parts[TRAINING]
     told = None if progress is None else lambda done, total: progress("fitting", done, total)
     net = train_views_net(
-        views, targets, len(classes), recipe.pooling, seed=seed, epochs=epochs, progress=told
+        views,
+        targets,
+        len(classes),
+        recipe.pooling,
+        seed=seed,
+        epochs=epochs,
+        vary=recipe.vary,
+        progress=told,
     )
     graph = export_views_net(net, recipe.channels, recipe.side)
     temperature = _temperature(_logits(graph, parts[CALIBRATION][0]), parts[CALIBRATION][1])

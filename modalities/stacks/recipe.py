@@ -24,6 +24,8 @@ class StackRecipe:
     for the same stack. `pooling` joins the views' features. `draw(kind, rng)`: the bytes of one simulated
     file, in a real format, of a lesion of that kind. `kinds`: what is simulated, each with the ids of the
     nodes it stands for in the taxonomies it is drawn for, the first that the taxonomy has counts.
+    `vary(views, rng)`: what might as well have been seen of a lesion, of the same shape, while a net learns;
+    `None` where its views may be mirrored left to right, all alike, and nothing more is known.
     """
 
     name: str
@@ -36,3 +38,4 @@ class StackRecipe:
     pooling: Pooling
     draw: Callable[[str, np.random.Generator], bytes]
     kinds: tuple[tuple[str, tuple[str, ...]], ...]
+    vary: Callable[[FloatArray, np.random.Generator], FloatArray] | None = None

@@ -19,6 +19,7 @@ RATE, DECAY, SMOOTHING = 4e-3, 1e-2, 0.05
 
 IntArray = npt.NDArray[np.int64]
 Told = Callable[[int, int], None]
+Vary = Callable[[FloatArray, np.random.Generator], FloatArray]
 
 
 def train_views_net(
@@ -29,13 +30,15 @@ def train_views_net(
     *,
     seed: int,
     epochs: int,
+    vary: Vary | None = None,
     progress: Told | None = None,
 ) -> ViewsNet:
     """A net in evaluation mode, fitted by AdamW under one cycle of the learning rate.
 
-    `views`: one array a lesion, views x channels x side x side. Half of the lesions of a step are mirrored
-    left to right, all their views alike: up and down mean something in a slice. The same seed gives the same
-    net on one machine; torch's own random numbers are left as they were.
+    `views`: one array a lesion, views x channels x side x side. At each step they go
+    through `vary`; without one, half of the lesions are mirrored left to right, all their views alike: up and
+    down mean something in a slice. The same seed gives the same net on one machine; torch's own random
+    numbers are left as they were.
     """
     rng = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
@@ -49,7 +52,7 @@ def train_views_net(
         for epoch in range(epochs):
             order = rng.permutation(len(views))
             for chosen in np.array_split(order, max(1, len(views) // BATCH)):
-                lesions = [torch.from_numpy(_mirrored(views[i], mirror=rng.random() < 0.5)) for i in chosen]
+                lesions = [torch.from_numpy((vary or mirrored)(views[i], rng)) for i in chosen]
                 loss = loss_of(net.batch(lesions), torch.from_numpy(targets[chosen]))
                 best.zero_grad()
                 loss.backward()
@@ -74,5 +77,6 @@ def _settle(net: ViewsNet, views: Sequence[FloatArray]) -> None:
             net.batch([torch.from_numpy(np.array(one)) for one in views[start : start + 4 * BATCH]])
 
 
-def _mirrored(views: FloatArray, *, mirror: bool) -> FloatArray:
-    return np.array(views[..., ::-1] if mirror else views)
+def mirrored(views: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """A copy, left to right or as it was."""
+    return np.array(views[..., ::-1] if rng.random() < 0.5 else views)

@@ -11,6 +11,7 @@ from modalities.confocal.attenuation import compensated, decay
 from modalities.confocal.fields import grid_of
 from modalities.confocal.preprocess import MOST_VIEWS, SIDE, views
 from modalities.confocal.shading import evened
+from modalities.confocal.varying import vary
 from modalities.stacks import Stack
 
 
@@ -145,3 +146,28 @@ def test_the_same_stack_gives_the_same_bits_and_more_light_the_same_views() -> N
     one = stack(tissue())
     assert np.array_equal(views(one), views(one))
     np.testing.assert_allclose(views(one), views(stack(3 * tissue())), atol=2e-3)
+
+
+@given(st.integers(1, 4), st.integers(0, 1000))
+@settings(max_examples=30, deadline=None)
+def test_a_varied_lesion_keeps_its_views_in_order_and_is_a_copy(number: int, seed: int) -> None:
+    levels = 10 * np.arange(number, dtype=np.float32)
+    seen = np.broadcast_to(levels[:, None, None, None], (number, 1, SIDE, SIDE)).copy()
+    found = vary(seen, np.random.default_rng(seed))
+    assert found.shape == seen.shape and found.dtype == np.float32 and found.flags.writeable
+    assert np.ptp(found, axis=(1, 2, 3)).max() < 1e-4  # what is flat stays flat
+    assert (np.diff(found.mean(axis=(1, 2, 3))) > 5).all()
+    assert np.array_equal(seen[:, 0, 0, 0], levels)
+
+
+def test_all_views_of_a_lesion_are_turned_alike() -> None:
+    ramp = np.broadcast_to(np.arange(SIDE, dtype=np.float32), (3, 1, SIDE, SIDE)).copy()
+    for seed in range(12):
+        found = vary(ramp, np.random.default_rng(seed))[:, 0]
+        slopes = {tuple(np.sign(np.round(s, 1))) for s in (_slope(view) for view in found)}
+        assert len(slopes) == 1
+
+
+def _slope(view: np.ndarray) -> tuple[float, float]:
+    middle = view[20:-20, 20:-20]
+    return float(np.diff(middle, axis=0).mean()), float(np.diff(middle, axis=1).mean())
