@@ -61,6 +61,21 @@ def test_a_node_has_at_most_one_code_of_a_system() -> None:
     assert len(set(keys)) == len(keys)
 
 
+def test_a_code_means_one_node_of_a_tree_alone() -> None:
+    """A receiver that met two probabilities under one code could not tell which is which."""
+    keys = [(row["taxonomy"], row["system"], row["code"]) for row in rows()]
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_code_that_leaves_out_what_is_in_situ_stands_at_the_invasive_node() -> None:
+    """C43, 2C30 and 2C31 exclude D03, 2E63 and 2E64; "NOS" does not say which it is."""
+    found = {(row["system"], row["code"]): row["node"].rpartition(":")[2] for row in rows()}
+    assert found["ICD-10", "C43"] == found["ICD-11", "2C30"] == "Melanoma Invasive"
+    assert found["ICD-11", "2C31"] == "Squamous cell carcinoma, Invasive"
+    assert found["SNOMED CT", "93655004"] == "Melanoma, NOS"
+    assert found["SNOMED CT", "254651007"] == "Squamous cell carcinoma, NOS"
+
+
 def test_a_node_of_another_tree_or_without_a_row_has_no_code() -> None:
     assert codes_of(TREE, "Benign") == ()
     nevus = "Benign:Benign melanocytic proliferations:Nevus"
