@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,9 +17,13 @@ from dxtree.cli.options import (
     registry_of,
 )
 
+if TYPE_CHECKING:
+    from core.case import ImageInput
+    from core.diagnosis import Notice
+
 
 def explain(
-    image: Annotated[Path, typer.Argument(help="An image file, upright as its EXIF says.")],
+    image: Annotated[Path, typer.Argument(help="An image file, upright as its EXIF says, or a DICOM file.")],
     modality: Annotated[str, typer.Option(help="What the image is, such as dermoscopy.")],
     node: Annotated[str, typer.Option(help="A node of the tree, such as Malignant.")],
     out: Annotated[Path, typer.Option(help="The PNG to write: the picture with the map over it.")],
@@ -31,6 +35,9 @@ def explain(
         ),
     ] = "auto",
     engine: Annotated[str, typer.Option(help="auto, or an engine of `dxtree bench`.")] = "auto",
+    frame: Annotated[
+        int | None, typer.Option(min=1, help="Of a multi-frame DICOM file: the frame's number, from 1.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="Give up after so long.")] = None,
     models: ModelsOption = None,
     plugin: PluginOption = None,
@@ -41,7 +48,6 @@ def explain(
     Yellow speaks for the node, blue against it; grey is not seen by the net. A map tells what the net hangs
     on: it is no outline of a lesion and no proof. For research use only; not a medical device.
     """
-    from core.case import ImageInput
     from core.errors import ExplanationError, PathRejected, UnknownModality, did_you_mean
     from modalities.cnn.attribution import choose_method
     from modalities.cnn.explaining import explain as explained
@@ -63,7 +69,7 @@ def explain(
     model = pipeline.models[modality]()
     if not isinstance(model, CnnModel):
         raise ExplanationError(f"the model of {modality!r} is no net that a map can be made of")
-    given = ImageInput(modality=modality, path=image)
+    given, notices = _read(image, modality, frame)
     found = explained(model, given, pipeline.sums, node, method, seconds=seconds)
     from dxtree.heat import draw
 
@@ -81,7 +87,7 @@ def explain(
                 "method": found.method,
                 "cells": list(found.values.shape),
                 "total": found.total,
-                "notes": list(found.notes),
+                "notes": [*found.notes, *(n.text for n in notices)],
                 "width": heat.width,
                 "height": heat.height,
             }
@@ -90,5 +96,22 @@ def explain(
     label = pipeline.partition.taxonomy.label(node)
     typer.echo(f"{label}: {100 * found.probability:.1f} % by this image alone, before fusion")
     typer.echo(f"{found.method}, {' x '.join(map(str, found.values.shape))} cells, drawn in {out.name}")
-    for note in found.notes:
+    for note in (*found.notes, *(n.text for n in notices)):
         typer.echo(f"note: {note}")
+
+
+def _read(path: Path, modality: str, frame: int | None) -> tuple[ImageInput, tuple[Notice, ...]]:
+    """The image, of a DICOM file its frame, and what is to be said about the reading of that.
+
+    Raises `CaseError` for a frame of another file, and what `case_from_dicom` raises.
+    """
+    from core.case import ImageInput
+    from core.errors import CaseError
+    from modalities.dicom import case_from_dicom, is_dicom
+
+    if is_dicom(path):
+        found = case_from_dicom([(modality, path)], frame=frame)
+        return found.case.images[0], found.notices
+    if frame is not None:
+        raise CaseError("--frame goes with a DICOM file; this is none")
+    return ImageInput(modality=modality, path=path), ()

@@ -1,7 +1,7 @@
 """How do DICOM files become a case? See `case_from_dicom`. Reading needs the extra `dicom`."""
 
 from modalities.dicom.case import DicomCase, case_from_dicom
-from modalities.dicom.preface import TRANSFER_SYNTAXES
+from modalities.dicom.preface import TRANSFER_SYNTAXES, is_dicom
 from modalities.dicom.reader import LIMITS, DicomFile, DicomReader, Frame
 from modalities.dicom.remarks import REMARKS
 from modalities.dicom.sop_classes import SOP_CLASSES
@@ -16,4 +16,5 @@ __all__ = [
     "DicomReader",
     "Frame",
     "case_from_dicom",
+    "is_dicom",
 ]

@@ -7,6 +7,7 @@ it: the SOP class and the transfer syntax. Everything behind it is for the proce
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 from core.errors import CorruptImage, EmptyInput, ImageTooLarge, UnsupportedFormat
 from modalities.dicom.sop_classes import check_class
@@ -32,6 +33,18 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _SOP_CLASS, _TRANSFER_SYNTAX = 0x0002, 0x0010
 _MOST_ELEMENTS = 64
+_MARK_AT, _MARK = 128, b"DICM"
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a regular file bears the mark of the DICOM file format; false where it cannot be read."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(_MARK_AT + len(_MARK))[_MARK_AT:] == _MARK
+    except OSError:
+        return False
 
 
 def check_file(data: bytes, limits: Limits) -> str:
@@ -44,7 +57,7 @@ def check_file(data: bytes, limits: Limits) -> str:
         raise EmptyInput("file has zero bytes")
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"file has {len(data)} bytes; at most {limits.max_bytes} are read")
-    if data[128:132] != b"DICM":
+    if data[_MARK_AT : _MARK_AT + len(_MARK)] != _MARK:
         raise UnsupportedFormat("file is not in the DICOM file format; export it as a DICOM part 10 file")
     found = _meta(data)
     if _SOP_CLASS not in found or _TRANSFER_SYNTAX not in found:
