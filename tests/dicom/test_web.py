@@ -137,7 +137,7 @@ def hostile() -> Iterator[Callable[[int, dict[str, str], bytes], DicomWeb]]:
     yield set_up
     server.shutdown()
     server.server_close()
-    thread.join()
+    thread.join(10)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
+import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +72,37 @@ def test_what_the_image_copies_is_there_and_is_the_wheel(container: list[tuple[s
     assert all((ROOT / name).exists() for name in names)
     assert {"core", "plugins", "modalities", "fusion", "dxtree", "pyproject.toml"} <= names
     assert not {".", "tests"} & names
+
+
+def test_the_wheel_is_built_of_what_is_copied_and_holds_every_plugin(
+    container: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """Without a network: hatchling alone, on the files of the build stage, as pip calls it."""
+    if find_spec("hatchling") is None:
+        pytest.skip("needs hatchling")
+    for word, value in container:
+        if word == "COPY" and "--from" not in value:
+            *names, target = value.split()
+            for name in names:
+                here, there = ROOT / name, tmp_path / target / (name if target == "./" else "")
+                if here.is_dir():
+                    shutil.copytree(here, there, ignore=shutil.ignore_patterns("__pycache__"))
+                else:
+                    shutil.copy(here, there)
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "dist"]
+    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    held = set(zipfile.ZipFile(wheel).namelist())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for module in project["entry-points"]["dxtree"].values():
+        path = module.replace(".", "/")
+        assert {f"{path}.py", f"{path}/__init__.py"} & held, module
+    for file in ("dxtree/page/words/zh.json", "dxtree/exchange/codes.csv", "modalities/dicom/sites.csv"):
+        assert file in held
+    asked = re.search(r'pip install [^"]*"\.\[([a-z,]+)\]"', str(container))
+    assert asked is not None
+    assert set(asked[1].split(",")) <= set(project["optional-dependencies"])
 
 
 def test_the_service_has_no_way_out_no_rights_and_no_disk(compose: dict[str, Any]) -> None:

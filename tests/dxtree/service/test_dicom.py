@@ -161,11 +161,11 @@ def test_what_is_no_readable_dicom_is_a_typed_problem(
 
 def test_many_at_a_time_get_the_answer_of_one(judge: Judge, dermoscopy: bytes) -> None:
     body = json.dumps({"images": [{"modality": "dicom", "data": base64.b64encode(dermoscopy).decode()}]})
-    with running(judge, waiting_per_client=64) as port, ThreadPoolExecutor(6) as pool:
+    with running(judge, waiting_per_client=64, wait_seconds=600) as port, ThreadPoolExecutor(6) as pool:
 
         def one(_: int) -> bytes:
             url, kind = f"http://127.0.0.1:{port}/v1/diagnose", {"content-type": "application/json"}
-            with urlopen(Request(url, body.encode(), kind), timeout=60) as answer:
+            with urlopen(Request(url, body.encode(), kind), timeout=120) as answer:
                 found: bytes = answer.read()
                 return found
 

@@ -311,12 +311,14 @@ def test_bombs_leave_the_service_s_memory_where_it_was(port: int, jpegs: dict[st
         while not over.wait(0.01):
             most[0] = max(most[0], memory())
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    for data in bombs * 2:
-        send(port, data)
-    over.set()
-    watcher.join()
+    try:
+        for data in bombs * 2:
+            send(port, data)
+    finally:
+        over.set()
+    watcher.join(10)
     assert max(most[0], memory()) - before < 50 * MIB
 
 

@@ -93,7 +93,7 @@ def test_slow_headers_and_bodies_are_hung_up_on_and_others_served(
 ) -> None:
     body = json.dumps(as_json(jpegs)).encode()
     with running(judge, header_seconds=0.5, body_seconds=0.5) as port:
-        slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
+        slow = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(40)]
         for k, one in enumerate(slow):
             head = b"POST /v1/diagnose HTTP/1.1\r\nHost: localhost\r\n"
             rest = b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{" if k % 2 else b"X: "
@@ -115,7 +115,7 @@ def test_bytes_that_are_no_request_are_refused(judge: Judge) -> None:
             b"GET /\r\n\r\n",
             b"POST / HTTP/1.1\r\nContent-Length: -4\r\n\r\n",
         ):
-            with socket.create_connection(("127.0.0.1", port)) as one:
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as one:
                 one.sendall(raw)
                 one.settimeout(10)
                 assert one.recv(4096).startswith(b"HTTP/1.1 400")
@@ -143,7 +143,7 @@ def test_sigterm_under_load_answers_what_was_accepted_and_leaves_no_process(
             work = [pool.submit(post, port, body) for _ in range(8)]
             time.sleep(0.05)
             server.send_signal(signal.SIGTERM)
-            ended = [w.exception() or w.result()[0] for w in work]
+            ended = [w.exception(120) or w.result()[0] for w in work]
         # Refused because it came too late, or answered; never accepted and lost.
         assert all(e in (200, 503) or isinstance(e, urllib.error.URLError) for e in ended), ended
         assert server.wait(40) == 0
