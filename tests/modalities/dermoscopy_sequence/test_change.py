@@ -70,7 +70,9 @@ def test_light_is_undone_to_one_part_in_a_hundred(skin: FloatArray, lamp: tuple[
 
 def test_a_still_lesion_shows_less_change_than_a_growing_one() -> None:
     def changed(kind: str, seed: int) -> float:
-        seen = views(stack_of(draw_sequence(kind, np.random.default_rng(seed), hair=False)))
+        drawn = draw_sequence(kind, np.random.default_rng(seed), hair=False)
+        values = np.stack([drawn.pages[0], drawn.pages[-1]]).astype(np.float32)
+        seen = views(Stack(values, "time", (0.0, drawn.days[-1]), channels=RGB))
         last, known = seen[-1, CHANGE], seen[-1, KNOWN] > 0.99
         return float(np.abs(last[:, known]).mean()) if known.any() else float("nan")
 
