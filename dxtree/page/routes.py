@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -65,6 +66,7 @@ def _add_reading(routes: APIRouter, judge: Judge, settings: ServiceSettings) -> 
             asks_key=settings.keys is not None,
             most=settings.images,
             has_sample=sample(judge.pipeline.models) is not None,
+            reads_dicom=find_spec("pydicom") is not None,
         )
 
     @routes.get("/static/{name}")

@@ -3,22 +3,26 @@
 "use strict";
 (() => {
   const ASKING = ["/diagnose", "/contributions", "/saliency"];
-  const chosen = []; // {file, modality, url}
+  const chosen = []; // {file, modality, url, dicom}
   let asked = null; // the case of the answer that is shown
   let method = null; // how maps are made, once that was chosen
 
   const byId = (id) => document.getElementById(id);
   const wording = (element, number) => element.dataset.text.replace("{number}", number);
 
+  // What is no number goes as it was typed: the service says so, and nothing is taken for missing.
+  const numberOr = (text) => Number.isFinite(Number(text)) ? Number(text) : text;
+
   function body() {
     const form = new FormData();
     for (const one of chosen) form.append(one.modality, one.file, "image");
     const patient = {};
     const age = byId("age").value.trim();
-    // What is no number goes as it was typed: the service says so, and nothing is taken for missing.
-    if (age !== "") patient.age_years = Number.isFinite(Number(age)) ? Number(age) : age;
+    if (age !== "") patient.age_years = numberOr(age);
     for (const field of ["sex", "site"]) if (byId(field).value !== "") patient[field] = byId(field).value;
-    form.append("case", JSON.stringify({ patient }));
+    const frame = byId("frame").value.trim();
+    const options = frame === "" || !chosen.some((one) => one.dicom) ? {} : { frame: numberOr(frame) };
+    form.append("case", JSON.stringify({ patient, options }));
     return form;
   }
 
@@ -38,7 +42,8 @@
     const list = byId("images");
     list.replaceChildren(...chosen.map((one, at) => {
       const row = byId("image-row").content.firstElementChild.cloneNode(true);
-      row.querySelector("img").src = one.url;
+      if (one.dicom) row.querySelector(".thumb").textContent = "DICOM"; // a browser shows none
+      else row.querySelector("img").src = one.url;
       row.querySelector(".name").textContent = one.file.name;
       const label = row.querySelector("label span");
       label.textContent = wording(label, at + 1);
@@ -52,23 +57,39 @@
         byId("files").focus();
       });
       const select = row.querySelector("select");
+      select.querySelector("[value=dicom]").hidden = !one.dicom;
       select.value = one.modality;
       select.addEventListener("change", () => { one.modality = select.value; });
       return row;
     }));
     list.hidden = chosen.length === 0;
+    byId("frames").hidden = !chosen.some((one) => one.dicom);
     check();
   }
 
   function add(files, modality = "") {
-    for (const file of files) chosen.push({ file, modality, url: URL.createObjectURL(file) });
+    for (const file of files) {
+      const one = { file, modality, url: URL.createObjectURL(file), dicom: false };
+      chosen.push(one);
+      lookInto(one);
+    }
     draw();
     changed();
   }
 
+  // A DICOM file bears its mark behind 128 bytes, whatever its name; mostly it tells its modality itself.
+  async function lookInto(one) {
+    try {
+      if (await one.file.slice(128, 132).text() !== "DICM") return;
+    } catch { return; } // the file is gone: sending it will say so
+    one.dicom = true;
+    one.modality ||= "dicom";
+    if (chosen.includes(one)) draw();
+  }
+
   function empty() {
     for (const one of chosen.splice(0)) URL.revokeObjectURL(one.url);
-    for (const field of ["age", "sex", "site"]) byId(field).value = "";
+    for (const field of ["age", "sex", "site", "frame"]) byId(field).value = "";
     draw();
   }
 
@@ -116,7 +137,7 @@
   }
 
   async function translate(link) {
-    const kept = ["age", "sex", "site", "key"].map((id) => [id, byId(id) ? byId(id).value : ""]);
+    const kept = ["age", "sex", "site", "key", "frame"].map((id) => [id, byId(id) ? byId(id).value : ""]);
     const again = asked !== null;
     await htmx.ajax("GET", "/" + link.search, { target: "body", swap: "innerHTML" });
     document.documentElement.lang = link.lang;

@@ -79,6 +79,17 @@ def test_the_form_guesses_nothing(client: TestClient, language: str) -> None:
         assert '<option value="">' in select
 
 
+def test_dicom_is_asked_for_where_it_is_read(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pydicom", reason="the extra dicom is not installed")
+    page = client.get("/").text
+    assert "application/dicom,.dcm" in page
+    assert words("en")["images.hint_dicom"].format(most=16) in page
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    page = client.get("/").text
+    assert ".dcm" not in page
+    assert words("en")["images.hint"].format(most=16) in page
+
+
 @pytest.mark.parametrize("path", ["/", "/card", "/static/page.js"])
 def test_nothing_runs_or_loads_that_is_not_from_here(client: TestClient, path: str) -> None:
     answer = client.get(path)

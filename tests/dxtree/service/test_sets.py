@@ -18,6 +18,7 @@ from core.set_rule import Quantile, SetRule
 from dxtree.audit import AuditTrail
 from dxtree.audit.verifying import records
 from dxtree.cli.main import app
+from dxtree.page.wording import words
 from dxtree.service import Judge, ServiceSettings, make_app
 from dxtree.set_of import read_rule
 from tests.dxtree.service.conftest import form
@@ -106,6 +107,8 @@ def test_the_page_lists_the_members_and_the_coverage(
     part = page[page.index('class="set"') :]
     assert all(m["name"] in part for m in told["members"])
     assert "90" in part[:600]
+    assert len(told["members"]) == 1
+    assert words(language)["set.cover"] not in part  # what covers one member is the member
 
 
 def test_a_rule_is_read_back_and_what_is_none_is_refused(judge: Judge, rule: SetRule, tmp_path: Path) -> None:
