@@ -129,7 +129,7 @@ def _carcinoma(rng: np.random.Generator) -> Lesion:
             rng.uniform(0, np.pi),
             rng.uniform(45, 90),
         )
-        for _ in range(1 + rng.poisson(1.5))
+        for _ in range(2 + rng.poisson(1.5))
     )
     vessels = _canals(rng, rng.poisson(2.0))
     axis = float(rng.uniform(0, np.pi)) if rng.random() < 0.7 else None
@@ -190,7 +190,7 @@ def with_islands(light: Array, grid: Grid, z: float, lesion: Lesion, rng: np.ran
         palisade = 0.35 * np.exp(-(((outward + 7) / 6) ** 2)) * np.cos(teeth * angle)
         inside = streaming(grid, rng, island.turn if lesion.axis is None else lesion.axis) + palisade
         body = 1 / (1 + np.exp(outward / 1.5))
-        cleft = np.exp(-(((outward - 6) / 4.5) ** 2))
+        cleft = np.exp(-(((outward - 7) / 6) ** 2))
         light = (light * (1 - body) + np.maximum(inside, 0.05) * body) * (1 - 0.85 * cleft)
     return light
 

@@ -142,6 +142,6 @@ def _streaks(noise: Array, angle: float, along: float = 14.0, across: float = 1.
 
 
 def streaming(grid: Grid, rng: np.random.Generator, angle: float) -> Array:
-    """Elongated nuclei that lie along one direction: dark spindles in grey, mean about .6."""
+    """Elongated nuclei that lie along one direction: dark spindles in grey, darker than collagen."""
     spindles = _streaks(rng.normal(size=grid.x.shape), angle, along=5.0, across=1.5)
-    return np.asarray(np.clip(0.62 + 0.20 * spindles / spindles.std(), 0.05, None))
+    return np.asarray(np.clip(0.42 + 0.14 * spindles / spindles.std(), 0.05, None))

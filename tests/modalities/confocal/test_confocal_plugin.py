@@ -90,5 +90,5 @@ def test_kinds_differ_in_their_signs_on_average_and_overlap() -> None:
 @pytest.mark.slow
 def test_a_net_tells_other_simulated_stacks_apart(tmp_path: Path) -> None:
     partition = ModelSet.open(HERE / "demonstration").partition
-    judged = fit_simulated(RECIPE, partition, tmp_path / "bundle", lesions=320, epochs=24).judged
+    judged = fit_simulated(RECIPE, partition, tmp_path / "bundle", lesions=400, epochs=40).judged
     assert judged.low > judged.chance == 0.25
