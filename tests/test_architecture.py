@@ -16,7 +16,8 @@ SOURCES = sorted(p for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
 DOORS = (
     "core", "plugins", "plugins.conformance", "modalities.compression", "modalities.concepts",
     "modalities.dermoscopy_sequence", "modalities.dicom", "modalities.encoders", "modalities.engines",
-    "modalities.gate", "modalities.images", "modalities.phone", "modalities.stages", "dxtree.audit", "dxtree.batch", "dxtree.binary",
+    "modalities.gate", "modalities.images", "modalities.phone", "modalities.stages", "dxtree.audit",
+    "dxtree.batch", "dxtree.binary",
     "dxtree.cohorts",
     "dxtree.compressing", "dxtree.dicomnet", "dxtree.drift", "dxtree.evaluation", "dxtree.exchange",
     "dxtree.figures", "dxtree.gating", "dxtree.page", "dxtree.service", "dxtree.simulating",

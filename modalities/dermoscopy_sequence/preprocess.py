@@ -51,6 +51,12 @@ def views(stack: Stack) -> FloatArray:
     return np.ascontiguousarray(np.stack(seen), np.float32)
 
 
+def vary(seen: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """All dates turned by quarters and mirrored alike: no side of a lesion is up."""
+    turned = np.rot90(seen, int(rng.integers(0, 4)), (2, 3))
+    return np.ascontiguousarray(turned[..., ::-1] if rng.random() < 0.5 else turned)
+
+
 def in_light_of(first: FloatArray, later: FloatArray) -> FloatArray:
     """`later` in the light of `first`, height x width x 3: each channel times what makes its skin like the
     first's.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modalities.dermoscopy_sequence.preprocess import CHANNELS, MOST_VIEWS, SIDE, views
+from modalities.dermoscopy_sequence.preprocess import CHANNELS, MOST_VIEWS, SIDE, vary, views
 from modalities.dermoscopy_sequence.simulate import draw
 from modalities.images.limits import MIB, Limits
 from modalities.stacks.reading import read_in_child
@@ -30,6 +30,7 @@ RECIPE = StackRecipe(
     most_views=MOST_VIEWS,
     pooling="mean",
     draw=draw,
+    vary=vary,
     kinds=(
         (
             "nevus",

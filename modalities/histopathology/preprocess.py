@@ -27,3 +27,10 @@ def views(stack: Stack) -> FloatArray:
     mean = cells.mean((2, 4))
     seen = np.stack([mean[..., 0], cells[..., 0].max((2, 4)), mean[..., 1]], -1)
     return np.ascontiguousarray(((seen - _MEAN) / _SPREAD).transpose(0, 3, 1, 2))
+
+
+def vary(seen: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Every tile turned by quarters and mirrored, each for itself: a section lies on the glass anyhow."""
+    quarters, mirrored = rng.integers(0, 4, len(seen)), rng.random(len(seen)) < 0.5
+    turned = (np.rot90(tile, k, (1, 2)) for tile, k in zip(seen, quarters, strict=True))
+    return np.stack([t[..., ::-1] if m else t for t, m in zip(turned, mirrored, strict=True)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modalities.histopathology.preprocess import CELL, CHANNELS, views
+from modalities.histopathology.preprocess import CELL, CHANNELS, vary, views
 from modalities.histopathology.reader import MOST_TILES, SIDE, read
 from modalities.histopathology.simulate import draw
 from modalities.stacks.recipe import StackRecipe
@@ -18,6 +18,7 @@ RECIPE = StackRecipe(
     most_views=MOST_TILES,
     pooling="attention",
     draw=draw,
+    vary=vary,
     kinds=(
         (
             "nevus",

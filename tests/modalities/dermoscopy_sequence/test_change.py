@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modalities.dermoscopy_sequence.preprocess import CHANNELS, MOST_VIEWS, SIDE, in_light_of, views
+from modalities.dermoscopy_sequence.preprocess import CHANNELS, MOST_VIEWS, SIDE, in_light_of, vary, views
 from modalities.dermoscopy_sequence.recipe import RECIPE, read
 from modalities.dermoscopy_sequence.registration import Motion, moved, register
 from modalities.dermoscopy_sequence.simulate import KINDS, DrawnSequence, draw, draw_sequence
@@ -140,3 +140,11 @@ def test_melanomas_outgrow_nevi_to_one_side() -> None:
     (nevus, nevus_bias), (melanoma, melanoma_bias) = sides("nevus"), sides("melanoma")
     assert melanoma > 3 * max(nevus, 0.05)
     assert melanoma_bias > 3 * nevus_bias
+
+
+def test_varied_dates_still_lie_on_each_other() -> None:
+    seen = np.random.default_rng(0).normal(size=(1, 9, 8, 8)).astype(np.float32)
+    for seed in range(8):
+        varied = vary(np.concatenate([seen, 2 * seen]), np.random.default_rng(seed))
+        np.testing.assert_array_equal(varied[1], 2 * varied[0])
+        np.testing.assert_array_equal(np.sort(varied[0].reshape(9, -1)), np.sort(seen[0].reshape(9, -1)))

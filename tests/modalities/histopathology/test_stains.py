@@ -7,7 +7,7 @@ import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modalities.histopathology.preprocess import views
+from modalities.histopathology.preprocess import vary, views
 from modalities.histopathology.reader import read
 from modalities.histopathology.simulate import KINDS, DrawnSlide, as_slide, draw_section
 from modalities.histopathology.stains import (
@@ -120,3 +120,12 @@ def test_the_same_numbers_draw_the_same_file() -> None:
 
 def _share(slide: DrawnSlide) -> float:
     return float(slide.lesion.sum() / slide.tissue.sum())
+
+
+def test_a_varied_slide_holds_the_same_numbers_tile_by_tile() -> None:
+    seen = np.random.default_rng(0).normal(size=(5, 3, 8, 8)).astype(np.float32)
+    varied = vary(seen, np.random.default_rng(1))
+    assert (varied != seen).any()
+    np.testing.assert_array_equal(np.sort(varied, axis=None), np.sort(seen, axis=None))
+    for one, other in zip(varied, seen, strict=True):
+        np.testing.assert_array_equal(np.sort(one.reshape(3, -1)), np.sort(other.reshape(3, -1)))
