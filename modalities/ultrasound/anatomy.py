@@ -49,7 +49,7 @@ def draw_skin(rng: np.random.Generator) -> Anatomy:
     rows = (np.arange(ROWS) + 0.5) * ROW_MM
     across = (np.arange(COLUMNS) + 0.5 - COLUMNS / 2) * COLUMN_MM
     surface = rng.uniform(0.4, 0.7) + _wave(rng, 0.03, 25) + rng.uniform(-0.012, 0.012) * across
-    depth = rows[:, None] - surface[None, :]
+    depth = (rows[:, None] - surface[None, :]).astype(np.float64)
     skin = Anatomy(
         np.full(depth.shape, SILENT_DB),
         np.zeros(depth.shape),

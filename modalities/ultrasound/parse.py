@@ -65,8 +65,8 @@ def _dicom(data: bytes, limits: Limits) -> Stack:
     notes += tinted
     if dataset.get("BurnedInAnnotation") == "YES":
         notes.append("the file says that text is drawn into its pixels")
-    frames = len(values)
-    check_room(frames, *values.shape[1:3], 1, limits)
+    frames, height, width = values.shape
+    check_room(frames, height, width, 1, limits)
     return Stack(
         values=values[..., None],
         axis="time" if frames > 1 else "none",

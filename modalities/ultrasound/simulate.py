@@ -69,7 +69,8 @@ def picture(skin: Anatomy, scanner: Scanner, rng: np.random.Generator) -> npt.ND
     received = 10 * np.log10(10 ** (level / 10) + np.abs(noise) ** 2)
     shown = received + scanner.gain_db_per_mm * np.maximum(skin.depth, 0)
     grey = 255 * (scanner.level + shown / scanner.range_db)
-    return np.rint(np.clip(grey, 0, 255)).astype(np.uint8)  # a scanner's own clipping
+    stored: npt.NDArray[np.uint8] = np.rint(np.clip(grey, 0, 255)).astype(np.uint8)  # as a scanner clips
+    return stored
 
 
 def _speckle(

@@ -1,0 +1,1 @@
+"""Optical coherence tomography of skin: volumes of B-scans."""
