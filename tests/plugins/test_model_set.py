@@ -498,7 +498,7 @@ FAULTY = {
             ["benign:nevus", "benign:keratosis", "malignant:melanoma", "malignant:carcinoma"], 0.5
         )
     },
-    "an empty gate": {"gate": {}},
+    "an empty gate": {"checks": {}},
     "no architecture": {"architecture": None},
 }
 
