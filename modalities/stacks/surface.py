@@ -31,7 +31,7 @@ def surface_rows(plane: FloatArray) -> npt.NDArray[np.intp]:
     columns = np.arange(width)
     rows = np.interp(columns, columns[found], above.argmax(axis=0)[found])
     steady = median_filter(rows, size=2 * (width // 40) + 1, mode="nearest")
-    return np.rint(steady).astype(np.intp)
+    return np.asarray(np.rint(steady), np.intp)
 
 
 def _membrane(share: npt.NDArray[np.float64], height: int) -> int:

@@ -116,9 +116,7 @@ def finder(sums: TreeSums) -> CnnModel:
     classes = sums.partition.ids
     prior = LeafProbabilities.from_weights(classes, [1, 1, 1])
     seen = Preprocessing(90, 96, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    return CnnModel(
-        "drawn", classes, prior, seen, 1.0, engine, {}, lambda _: engine, make_net=lambda: net
-    )
+    return CnnModel("drawn", classes, prior, seen, 1.0, engine, {}, lambda _: engine, make_net=lambda: net)
 
 
 @pytest.fixture(scope="module")
