@@ -185,6 +185,12 @@ def for_encoders(_: Path) -> Names:
     return {"my_net": lambda images: np.zeros((len(images), 1280), np.float32)}
 
 
+def for_sequence(folder: Path) -> Names:
+    for name in ("march", "september", "undated"):
+        shutil.copy(folder / "lesion.jpg", folder / f"{name}.jpg")
+    return {}
+
+
 def for_surveys(folder: Path) -> Names:
     (folder / "data/ddi").mkdir(parents=True)
     shutil.copy(folder / "lesion.jpg", folder / "data/ddi/000001.png")
@@ -229,6 +235,7 @@ GIVEN: dict[str, Callable[[Path], Names]] = {
     "docs/how-to/benchmark.md": for_benchmark,
     "docs/how-to/binary-tasks.md": for_binary,
     "docs/how-to/decide.md": for_decisions,
+    "docs/how-to/dermoscopy-sequence.md": for_sequence,
     "docs/how-to/diagnose-many.md": for_many,
     "docs/how-to/dicom.md": for_dicom,
     "docs/how-to/encoder-plugin.md": for_encoders,

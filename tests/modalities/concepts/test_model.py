@@ -20,10 +20,10 @@ from core.manifest import read_bundle, write_bundle
 from dxtree.cli.main import app
 from dxtree.cohorts.synthetic import make_lesion
 from dxtree.concept_table import read_concept_table
-from modalities.concepts import CHECKLIST, MONET
 from modalities.concepts.discriminant import Discriminant, evened, fit
 from modalities.concepts.fitting import ConceptRow, evaluate, fit_concepts
 from modalities.concepts.model import FILE, load_model
+from modalities.concepts.vocabulary import CHECKLIST, MONET
 from modalities.sets.plugin import HERE
 from plugins import ModelRequest
 from plugins.assembly import assemble, find_model_set, load_registry

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import CorruptImage, DxtreeError, EmptyInput, ImageTooLarge, InputError, UnsupportedFormat
-from modalities.concepts import CHECKLIST, CONCEPTS, MONET, read_concepts
 from modalities.concepts.plugin import samples
+from modalities.concepts.reader import read_concepts
+from modalities.concepts.vocabulary import CHECKLIST, CONCEPTS, MONET
 
 
 def test_json_and_csv_hold_the_same(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from core.errors import CorruptImage, ImageTooLarge, InputError, UnsupportedFormat, UnsupportedPixels
-from modalities.dermoscopy_sequence import bind
+from modalities.dermoscopy_sequence.binding import bind
 from modalities.dermoscopy_sequence.recipe import read
 from modalities.dermoscopy_sequence.simulate import draw
 
