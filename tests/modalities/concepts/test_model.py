@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,8 @@ from modalities.concepts.vocabulary import CHECKLIST, MONET
 from modalities.sets.plugin import HERE
 from plugins import ModelRequest
 from plugins.assembly import assemble, find_model_set, load_registry
-from plugins.conformance import PluginContract
-from plugins.conformance.finding import Promise
 from plugins.model_set import ModelSet
+from tests.modalities.simulated import FittedContract
 
 MODELS = ModelSet.open(HERE / "demonstration")
 PARTITION = MODELS.partition
@@ -271,12 +271,13 @@ def test_a_set_that_has_concepts_and_a_folder_in_use_are_refused(set_folder: Pat
     assert (tmp_path / "something").read_text("utf-8") == "kept"
 
 
-class TestConcepts(PluginContract):
+class TestConcepts(FittedContract):
     plugin = "concepts"
 
     @classmethod
-    def promises(cls) -> list[Promise]:
-        """Those for a set with a bundle, which is fitted here."""
+    @cache
+    def fitted(cls) -> Path:
+        """A set with a bundle."""
         import atexit
         import shutil
         import tempfile
@@ -288,8 +289,7 @@ class TestConcepts(PluginContract):
         about = {"name": "simulated", "licence": "CC0-1.0"}
         rows = simulated(80, 5)
         add_modality(MODELS, "concepts", folder / "set", lambda at: fit_concepts(rows, PARTITION, at, about))
-        cls.models = folder / "set"
-        return super().promises()
+        return folder / "set"
 
 
 def test_the_checklist_can_be_the_only_input(tmp_path: Path) -> None:

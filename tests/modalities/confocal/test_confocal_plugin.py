@@ -22,22 +22,14 @@ from modalities.sets.plugin import HERE
 from modalities.stacks.fitting import fit_simulated
 from plugins.assembly import assemble, load_registry
 from plugins.config import Settings
-from plugins.conformance import PluginContract
-from plugins.conformance.finding import Promise
 from plugins.model_set import ModelSet
-from tests.modalities.simulated import simulated_set
+from tests.modalities.simulated import FittedContract, simulated_set
 
 pytest.importorskip("torch", reason="the extra train is not installed")
 
 
-class TestConfocal(PluginContract):
+class TestConfocal(FittedContract):
     plugin = "confocal"
-
-    @classmethod
-    def promises(cls) -> list[Promise]:
-        """Those for a set with a net, which is fitted here."""
-        cls.models = simulated_set("confocal")
-        return super().promises()
 
 
 def test_a_stack_and_a_dermoscopic_picture_are_fused_on_the_command_line(

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from plugins.conformance import PluginContract
-from plugins.conformance.finding import Promise
-from tests.modalities.simulated import simulated_set
+from tests.modalities.simulated import FittedContract
 
 pytest.importorskip("torch", reason="the extra train is not installed")
 
 
-class TestOct(PluginContract):
+class TestOct(FittedContract):
     plugin = "oct"
-
-    @classmethod
-    def promises(cls) -> list[Promise]:
-        """Those for a set with a net, which is fitted here."""
-        cls.models = simulated_set("oct")
-        return super().promises()
