@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from core.protocols import ModalityModel
-from plugins import ModalitySpec, ModelRequest, hookimpl
+from modalities.stacks import StackRecipe, modality_from_recipe
+from plugins import ModalitySpec, hookimpl
 
 NAME = "confocal"
 CARD = """Reflectance confocal microscopy of one lesion in vivo: stacks over depth, single planes and mosaics,
@@ -17,26 +17,14 @@ dxtree out and for no patient.
 """
 
 
-def load(request: ModelRequest) -> ModalityModel:
-    """The net of the model set."""
-    from modalities.confocal.recipe import RECIPE
-    from modalities.stacks.model import load_stack_model
-
-    return load_stack_model(request, RECIPE)
-
-
-def samples() -> Sequence[bytes]:
-    """Two simulated stacks, alike at every call."""
-    import numpy as np
-
+def recipe() -> StackRecipe:
+    """How its files become views."""
     from modalities.confocal.recipe import RECIPE
 
-    return [RECIPE.draw(kind, np.random.default_rng(n)) for n, (kind, _) in enumerate(RECIPE.kinds[:2])]
+    return RECIPE
 
 
 @hookimpl
 def dxtree_modalities() -> Iterable[ModalitySpec]:
     """Offers the modality `confocal`."""
-    title = "Reflectance confocal microscopy"
-    about = {"licence": "Apache-2.0", "card": CARD}
-    return [ModalitySpec(NAME, title, load, needs_bundle=True, samples=samples, **about)]
+    return [modality_from_recipe(NAME, "Reflectance confocal microscopy", recipe, CARD)]

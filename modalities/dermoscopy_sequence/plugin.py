@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.protocols import ModalityModel
-from plugins import ModalitySpec, ModelRequest, hookimpl
+from modalities.stacks import StackRecipe, modality_from_recipe
+from plugins import ModalitySpec, hookimpl
 
 NAME = "dermoscopy_sequence"
 CARD = """Dermoscopic pictures of one lesion at two dates or more, taken with one dermatoscope at one
@@ -17,34 +17,14 @@ used: there is no bundle trained on patients, and without one the modality refus
 """
 
 
-def load(request: ModelRequest) -> ModalityModel:
-    """The net of the model set."""
+def recipe() -> StackRecipe:
+    """How its files become views."""
     from modalities.dermoscopy_sequence.recipe import RECIPE
-    from modalities.stacks.model import load_stack_model
 
-    return load_stack_model(request, RECIPE)
-
-
-def samples() -> list[bytes]:
-    """Two simulated files, alike at every call."""
-    import numpy as np
-
-    from modalities.dermoscopy_sequence.simulate import draw
-
-    return [draw(kind, np.random.default_rng([8, k])) for k, kind in enumerate(("nevus", "melanoma"))]
+    return RECIPE
 
 
 @hookimpl
 def dxtree_modalities() -> Iterable[ModalitySpec]:
     """Offers the modality `dermoscopy_sequence`."""
-    return [
-        ModalitySpec(
-            NAME,
-            "Sequential dermoscopy",
-            load,
-            needs_bundle=True,
-            card=CARD,
-            samples=samples,
-            licence="Apache-2.0",
-        )
-    ]
+    return [modality_from_recipe(NAME, "Sequential dermoscopy", recipe, CARD)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.protocols import ModalityModel
-from plugins import ModalitySpec, ModelRequest, hookimpl
+from modalities.stacks import StackRecipe, modality_from_recipe
+from plugins import ModalitySpec, hookimpl
 
 NAME = "histopathology"
 CARD = """Whole-slide images of one lesion's sections, stained with haematoxylin and eosin, scanned at 1
@@ -17,28 +17,14 @@ slides was used: there is no bundle trained on patients, and without one the mod
 """
 
 
-def load(request: ModelRequest) -> ModalityModel:
-    """The net of the model set. Raises `MissingExtra` without OpenSlide when a slide is read."""
+def recipe() -> StackRecipe:
+    """How its files become views."""
     from modalities.histopathology.recipe import RECIPE
-    from modalities.stacks.model import load_stack_model
 
-    return load_stack_model(request, RECIPE)
-
-
-def samples() -> list[bytes]:
-    """Two simulated slides, alike at every call."""
-    import numpy as np
-
-    from modalities.histopathology.simulate import draw
-
-    return [draw(kind, np.random.default_rng([8, k])) for k, kind in enumerate(("nevus", "melanoma"))]
+    return RECIPE
 
 
 @hookimpl
 def dxtree_modalities() -> Iterable[ModalitySpec]:
     """Offers the modality `histopathology`."""
-    return [
-        ModalitySpec(
-            NAME, "Histopathology", load, needs_bundle=True, card=CARD, samples=samples, licence="Apache-2.0"
-        )
-    ]
+    return [modality_from_recipe(NAME, "Histopathology", recipe, CARD)]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from core.protocols import ModalityModel
-from plugins import ModalitySpec, ModelRequest, hookimpl
+from modalities.stacks import StackRecipe, modality_from_recipe
+from plugins import ModalitySpec, hookimpl
 
 NAME = "multiphoton"
 CARD = """Multiphoton stacks of one lesion as OME-TIFF: two-photon autofluorescence and second harmonic, told
@@ -15,28 +15,14 @@ was found: without a bundle the modality refuses, and a bundle trained on simula
 """
 
 
-def load(request: ModelRequest) -> ModalityModel:
-    """The net of the model set."""
-    from modalities.multiphoton.recipe import RECIPE
-    from modalities.stacks.model import load_stack_model
-
-    return load_stack_model(request, RECIPE)
-
-
-def samples() -> Sequence[bytes]:
-    """Two simulated files."""
-    import numpy as np
-
+def recipe() -> StackRecipe:
+    """How its files become views."""
     from modalities.multiphoton.recipe import RECIPE
 
-    return [RECIPE.draw(kind, np.random.default_rng(n)) for n, (kind, _) in enumerate(RECIPE.kinds[:2])]
+    return RECIPE
 
 
 @hookimpl
 def dxtree_modalities() -> Iterable[ModalitySpec]:
     """Offers the modality `multiphoton`."""
-    return [
-        ModalitySpec(
-            NAME, "Multiphoton", load, needs_bundle=True, samples=samples, licence="Apache-2.0", card=CARD
-        )
-    ]
+    return [modality_from_recipe(NAME, "Multiphoton", recipe, CARD)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.protocols import ModalityModel
-from plugins import ModalitySpec, ModelRequest, hookimpl
+from modalities.stacks import StackRecipe, modality_from_recipe
+from plugins import ModalitySpec, hookimpl
 
 NAME = "oct"
 CARD = """Optical coherence tomography of one lesion: a volume of B-scans as multi-page TIFF of 8 or 16 bits,
@@ -17,35 +17,14 @@ simulated files, for trying dxtree out and for no patient.
 """
 
 
-def load(request: ModelRequest) -> ModalityModel:
-    """The net of the model set."""
+def recipe() -> StackRecipe:
+    """How its files become views."""
     from modalities.oct.recipe import RECIPE
-    from modalities.stacks.model import load_stack_model
 
-    return load_stack_model(request, RECIPE)
-
-
-def samples() -> list[bytes]:
-    """Two simulated files, alike at every call."""
-    import numpy as np
-
-    from modalities.oct.simulate import draw
-
-    kinds = ("melanoma", "basal cell carcinoma")
-    return [draw(kind, np.random.default_rng([8, seed])) for seed, kind in enumerate(kinds)]
+    return RECIPE
 
 
 @hookimpl
 def dxtree_modalities() -> Iterable[ModalitySpec]:
     """Offers the modality `oct`."""
-    return [
-        ModalitySpec(
-            NAME,
-            "Optical coherence tomography",
-            load,
-            needs_bundle=True,
-            samples=samples,
-            licence="Apache-2.0",
-            card=CARD,
-        )
-    ]
+    return [modality_from_recipe(NAME, "Optical coherence tomography", recipe, CARD)]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from core.protocols import ModalityModel
-from plugins import ModalitySpec, ModelRequest, hookimpl
+from modalities.stacks import StackRecipe, modality_from_recipe
+from plugins import ModalitySpec, hookimpl
 
 NAME = "terahertz"
 CARD = """Terahertz time-domain reflection scans of one lesion against a mirror, in the dotTHz format. The net
@@ -16,28 +16,14 @@ patient.
 """
 
 
-def load(request: ModelRequest) -> ModalityModel:
-    """The net of the model set."""
-    from modalities.stacks.model import load_stack_model
+def recipe() -> StackRecipe:
+    """How its files become views."""
     from modalities.terahertz.recipe import RECIPE
 
-    return load_stack_model(request, RECIPE)
-
-
-def samples() -> Sequence[bytes]:
-    """Two simulated files."""
-    import numpy as np
-
-    from modalities.terahertz.recipe import RECIPE
-
-    return [RECIPE.draw(kind, np.random.default_rng(n)) for n, (kind, _) in enumerate(RECIPE.kinds[:2])]
+    return RECIPE
 
 
 @hookimpl
 def dxtree_modalities() -> Iterable[ModalitySpec]:
     """Offers the modality `terahertz`."""
-    return [
-        ModalitySpec(
-            NAME, "Terahertz", load, needs_bundle=True, samples=samples, licence="Apache-2.0", card=CARD
-        )
-    ]
+    return [modality_from_recipe(NAME, "Terahertz", recipe, CARD)]

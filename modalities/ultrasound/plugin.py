@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.protocols import ModalityModel
-from plugins import ModalitySpec, ModelRequest, hookimpl
+from modalities.stacks import StackRecipe, modality_from_recipe
+from plugins import ModalitySpec, hookimpl
 
 NAME = "ultrasound"
 CARD = """High-frequency ultrasound of one lesion in B-mode, 20 to 75 MHz: DICOM Ultrasound Image or
@@ -17,35 +17,14 @@ on simulated files, for trying dxtree out and for no patient.
 """
 
 
-def load(request: ModelRequest) -> ModalityModel:
-    """The net of the model set."""
-    from modalities.stacks.model import load_stack_model
+def recipe() -> StackRecipe:
+    """How its files become views."""
     from modalities.ultrasound.recipe import RECIPE
 
-    return load_stack_model(request, RECIPE)
-
-
-def samples() -> list[bytes]:
-    """Two simulated files, alike at every call."""
-    import numpy as np
-
-    from modalities.ultrasound.simulate import draw
-
-    kinds = ("melanoma", "basal cell carcinoma")
-    return [draw(kind, np.random.default_rng([8, seed])) for seed, kind in enumerate(kinds)]
+    return RECIPE
 
 
 @hookimpl
 def dxtree_modalities() -> Iterable[ModalitySpec]:
     """Offers the modality `ultrasound`."""
-    return [
-        ModalitySpec(
-            NAME,
-            "High-frequency ultrasound",
-            load,
-            needs_bundle=True,
-            samples=samples,
-            licence="Apache-2.0",
-            card=CARD,
-        )
-    ]
+    return [modality_from_recipe(NAME, "High-frequency ultrasound", recipe, CARD)]
