@@ -42,6 +42,7 @@ def embed(
     import numpy as np
 
     from core.case import ImageInput
+    from core.diagnosis import RESEARCH_USE
     from core.errors import PathRejected
     from core.files import write_whole
 
@@ -57,11 +58,13 @@ def embed(
     buffer = io.BytesIO()
     np.save(buffer, rows)
     write_whole(out, buffer.getvalue())
-    told = {"modality": modality, "images": len(rows), "features": rows.shape[1], "model": digest}
     if json:
-        print_json(told)
+        told = {"modality": modality, "images": len(rows), "features": rows.shape[1], "model": digest}
+        print_json({**told, "research_use": RESEARCH_USE})
     else:
-        typer.echo(f"{len(rows)} x {rows.shape[1]} in {out.name}, by {modality} {digest[:12]}")
+        typer.echo(
+            f"{len(rows)} x {rows.shape[1]} in {out.name}, by {modality} {digest[:12]}\n{RESEARCH_USE}"
+        )
 
 
 def embedder(registry: Registry, models: ModelSet, modality: str) -> tuple[Callable[[ImageInput], Any], str]:

@@ -53,6 +53,7 @@ def stages(
     """
     import json as codec
 
+    from core.diagnosis import RESEARCH_USE
     from core.files import write_whole
     from dxtree.staging import stage
 
@@ -83,6 +84,7 @@ def stages(
         "mask": {"from": found.mask_from, "share": float(found.mask.mean())},
         "features": None if found.features is None else dict(found.features),
         "notes": list(found.notes),
+        "research_use": RESEARCH_USE,
     }
     if node is not None:
         document["map"] = _map(registry, models, image, modality, node, method, found)
@@ -106,7 +108,7 @@ def stages(
         )
     for note in found.notes:
         typer.echo(f"note: {note}")
-    typer.echo(f"written: {out}")
+    typer.echo(f"written: {out}\n{RESEARCH_USE}")
 
 
 def _map(

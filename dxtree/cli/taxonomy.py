@@ -104,7 +104,8 @@ def validate(
         typer.echo(f"{where}{fault.text}")
     if judged.faults:
         if not json:
-            typer.echo(f"{len(judged.faults):,} faults")
+            many = len(judged.faults)
+            typer.echo(f"{many:,} fault{'s' * (many > 1)}")
         raise typer.Exit(2)
 
 
