@@ -5,7 +5,8 @@ dermo-epidermal junction is lost over them (Ulrich et al. 2015, Br J Dermatol 17
 2007, J Dermatol Sci 45, 167); so it is over a melanoma, whose cells scatter strongly and grow down in
 columns like icicles; a common nevus keeps the junction, with long ridges and nests below (Gambichler et al.
 2007, J Am Acad Dermatol 57, 629, for both); a seborrheic keratosis is a thick epidermis with horn. Each sign
-is sometimes missing or found in another kind, as in practice; how often is our choice, not a measured share.
+is sometimes missing, weak, or found in another kind, as in practice; how often is our choice, not a measured
+share.
 """
 
 from __future__ import annotations
@@ -71,12 +72,31 @@ def draw_skin(rng: np.random.Generator) -> Anatomy:
     return skin
 
 
+def add_lesion(kind: str, skin: Anatomy, rng: np.random.Generator) -> None:
+    """What a lesion of `kind` does to skin, in place, more or less plainly; and what any lesion may do.
+
+    Skin around it may be thick, horny or inflamed whatever the kind. Between plain skin (0) and the lesion in
+    full (1) the logarithm of attenuation is taken at .75 to 1.
+    """
+    if rng.random() < 0.3:
+        _thicken(skin, rng)
+    if rng.random() < 0.35:
+        _inflame(skin, rng)
+    plain = skin.mu.copy()
+    KINDS[kind](skin, rng)
+    if rng.random() < 0.3:
+        _patchy_horn(skin, rng, _away(skin, rng, rng.uniform(0.8, 2.8)))
+    plain_share = 1 - rng.uniform(0.75, 1)
+    skin.mu[:] = plain**plain_share * skin.mu ** (1 - plain_share)
+
+
 def add_basal_cell_carcinoma(skin: Anatomy, rng: np.random.Generator) -> None:
-    """Dark nests, most with a darker rim, in bright stroma; no junction above."""
-    rim = rng.uniform(0.02, 0.045) if rng.random() < 0.75 else 0.0
-    inner, stroma = rng.uniform(1.3, 2.4), rng.uniform(6.0, 7.5)
-    _nests(skin, rng, int(rng.integers(3, 9)), (0.1, 0.32), (0.1, 0.5), inner, rim, stroma)
-    if rng.random() < 0.8:
+    """Dark nests, most with a darker rim, most in bright stroma; mostly no junction above."""
+    rim = rng.uniform(0.02, 0.045) if rng.random() < 0.6 else 0.0
+    stroma = rng.uniform(5.5, 7.0) if rng.random() < 0.6 else 0.0
+    inner = rng.uniform(1.4, 2.9)
+    _nests(skin, rng, int(rng.integers(2, 9)), (0.08, 0.3), (0.08, 0.5), inner, rim, stroma)
+    if rng.random() < 0.65:
         _lose_junction(skin, rng, inner + rng.uniform(0.3, 1.2))
 
 
@@ -84,46 +104,48 @@ def add_melanoma(skin: Anatomy, rng: np.random.Generator) -> None:
     """Strong even scattering from the epidermis down, ending in columns; mostly without a junction."""
     width, thick = rng.uniform(1.2, 2.8), rng.uniform(0.15, 0.5)
     place = _away(skin, rng, width)
-    columns = np.abs(_sheet(rng, (0.5, rng.uniform(2, 5)), 1.0)) * rng.uniform(0.08, 0.22)
+    columns = np.abs(_sheet(rng, (0.5, rng.uniform(2, 5)), 1.0)) * rng.uniform(0.04, 0.2)
     lower = thick * np.maximum(0, 1 - place**3)[:, 0] + np.where(place[:, 0] < 1, columns, 0)
-    lost = rng.random() < 0.85
+    lost = rng.random() < 0.75
     top = np.full_like(skin.junction, 0.03) if lost else skin.junction
     body = (skin.depth > top[:, None]) & (skin.depth < lower[:, None]) & (place < 1)
-    strength = rng.uniform(6.5, 10) if rng.random() < 0.8 else rng.uniform(4, 6)
+    strength = rng.uniform(5.5, 9) if rng.random() < 0.65 else rng.uniform(2.5, 5)
     _fill(skin, rng, body, strength, 0.08)
-    if rng.random() < 0.15:
-        _nests(skin, rng, int(rng.integers(1, 3)), (0.08, 0.2), (0.15, 0.4), 2.2, 0.0, 0.0)
+    if rng.random() < 0.35:
+        _nests(skin, rng, int(rng.integers(1, 6)), (0.06, 0.2), (0.15, 0.45), rng.uniform(1.8, 3.4), 0.0, 0.0)
 
 
 def add_nevus(skin: Anatomy, rng: np.random.Generator) -> None:
-    """The junction stays, with long ridges; nests below it, a little darker than dermis."""
+    """The junction mostly stays, with long ridges; nests below it, most a little darker than dermis."""
     width = rng.uniform(1.0, 2.6)
     place = _away(skin, rng, width)[:, 0]
     period = rng.uniform(0.12, 0.25)
     phase = 2 * np.pi * skin.across[:, 0] / period + _sheet(rng, (0.7, 4), 0.8)
-    ridge = np.maximum(0, np.sin(phase)) * rng.uniform(0.05, 0.14) * np.maximum(0, 1 - place**4)
+    ridge = np.maximum(0, np.sin(phase)) * rng.uniform(0.02, 0.14) * np.maximum(0, 1 - place**4)
     body = (skin.depth > skin.junction[:, None]) & (skin.depth < (skin.junction + ridge)[:, None])
-    _fill(skin, rng, body, rng.uniform(2.2, 3.2), 0.05)
+    _fill(skin, rng, body, rng.uniform(2.2, 4.5), 0.05)
     if rng.random() < 0.7:
-        _nests(skin, rng, int(rng.integers(3, 9)), (0.06, 0.16), (0.2, 0.5), rng.uniform(2.4, 3.6), 0.0, 0.0)
-    if rng.random() < 0.12:
-        _lose_junction(skin, rng, 3.5)
+        inner = rng.uniform(1.8, 3.6) if rng.random() < 0.75 else rng.uniform(5, 8)
+        _nests(skin, rng, int(rng.integers(2, 9)), (0.06, 0.22), (0.12, 0.5), inner, 0.0, 0.0)
+    if rng.random() < 0.3:
+        _lose_junction(skin, rng, rng.uniform(2.5, 5))
 
 
 def add_seborrheic_keratosis(skin: Anatomy, rng: np.random.Generator) -> None:
-    """A thick epidermis with a sharp, even base; more horn on top and balls of it within."""
-    width, thick = rng.uniform(1.2, 2.8), rng.uniform(0.14, 0.42)
+    """A thick epidermis with a sharp, even base; mostly more horn on top and balls of it within."""
+    width, thick = rng.uniform(1.2, 2.8), rng.uniform(0.1, 0.4)
     place = _away(skin, rng, width)
-    lower = thick * np.maximum(0, 1 - place[:, 0] ** rng.uniform(4, 8)) + _sheet(rng, (1, 4), 0.015)
+    lower = thick * np.maximum(0, 1 - place[:, 0] ** rng.uniform(2, 8)) + _sheet(
+        rng, (1, 4), rng.uniform(0.01, 0.04)
+    )
     body = (skin.depth > 0) & (skin.depth < lower[:, None]) & (place < 1)
-    _fill(skin, rng, body, rng.uniform(2.3, 3.6), 0.1)
-    if rng.random() < 0.75:
+    _fill(skin, rng, body, rng.uniform(2.3, 4.8), 0.1)
+    if rng.random() < 0.55:
         _nests(
             skin, rng, int(rng.integers(2, 8)), (0.04, 0.1), (0.06, 0.7 * thick), rng.uniform(7, 12), 0.0, 0.0
         )
-    if rng.random() < 0.75:
-        patchy = np.maximum(0, _sheet(rng, (1, 5), 1.0) + 0.6) * rng.uniform(0.02, 0.06)
-        skin.mu[(skin.depth > 0) & (skin.depth < patchy[:, None]) & (place < 1)] = rng.uniform(7, 12)
+    if rng.random() < 0.55:
+        _patchy_horn(skin, rng, place)
 
 
 KINDS: dict[str, Callable[[Anatomy, np.random.Generator], None]] = {
@@ -158,7 +180,7 @@ def _nests(
     stroma: float,
 ) -> None:
     """Ellipsoids with a darker rim and bright stroma around, where `rim` and `stroma` are above 0."""
-    half = rng.uniform(0.5, 1.8)
+    half, dark = rng.uniform(0.5, 1.8), rng.uniform(1.3, 2.5)
     for _ in range(number):
         size = rng.uniform(*radius)
         x0, y0, z0 = rng.uniform(-half, half), rng.uniform(-0.4, 0.4), rng.uniform(*below)
@@ -173,7 +195,7 @@ def _nests(
             around = inside & (away < 1 + (rim + 0.08) / size) & ~skin.lesion
             skin.mu[around & (skin.depth > skin.junction[:, None])] = stroma
         if rim:
-            skin.mu[inside & (away < 1 + rim / size) & ~skin.lesion] = inner / 2.5
+            skin.mu[inside & (away < 1 + rim / size) & ~skin.lesion] = inner / dark
         nest = inside & (away < 1)
         _fill(skin, rng, nest, inner, 0.08)
 
@@ -184,6 +206,27 @@ def _lose_junction(skin: Anatomy, rng: np.random.Generator, strength: float) -> 
     wide = gaussian_filter(columns.astype(np.float64), (0, 6)) > 0.15
     upper = wide[:, None] & (skin.depth > 0) & (skin.depth < skin.junction[:, None] + 0.07) & ~skin.lesion
     skin.mu[upper] = strength * np.exp(_texture(rng, (0.8, 1.5, 2.0), 0.08))[upper]
+
+
+def _patchy_horn(skin: Anatomy, rng: np.random.Generator, place: Array) -> None:
+    patchy = np.maximum(0, _sheet(rng, (1, 5), 1.0) + 0.6) * rng.uniform(0.02, 0.06)
+    skin.mu[(skin.depth > 0) & (skin.depth < patchy[:, None]) & (place < 1)] = rng.uniform(7, 12)
+
+
+def _thicken(skin: Anatomy, rng: np.random.Generator) -> None:
+    """Epidermis goes deeper over a stretch, as after rubbing."""
+    place = _away(skin, rng, rng.uniform(0.8, 2.8))[:, 0]
+    skin.junction += rng.uniform(0.02, 0.16) * np.maximum(0, 1 - place**4)
+    upper = (skin.depth > 0.03) & (skin.depth < skin.junction[:, None])
+    skin.mu[upper] = rng.uniform(2.2, 3.6)
+
+
+def _inflame(skin: Anatomy, rng: np.random.Generator) -> None:
+    """Upper dermis scatters more or less over a stretch, as with infiltrate or fluid."""
+    place = _away(skin, rng, rng.uniform(0.8, 2.8))
+    lower = skin.junction + rng.uniform(0.08, 0.3)
+    upper = (skin.depth > skin.junction[:, None]) & (skin.depth < lower[:, None])
+    skin.mu[upper & (place < 1)] *= rng.uniform(0.55, 1.5)
 
 
 def _horn(skin: Anatomy, thick: float, strength: float) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from modalities.oct.anatomy import COLUMN_MM, KINDS, ROW_MM, SLICE_MM, Anatomy, Array, draw_skin
+from modalities.oct.anatomy import COLUMN_MM, ROW_MM, SLICE_MM, Anatomy, Array, add_lesion, draw_skin
 from modalities.oct.writing import write_tiff
 
 
@@ -75,7 +75,7 @@ def draw_volume(
     """What a file of a lesion of `kind` holds, and the truth behind it."""
     setting = scanner or draw_scanner(rng)
     skin = draw_skin(rng)
-    KINDS[kind](skin, rng)
+    add_lesion(kind, skin, rng)
     return stored(intensity(skin, setting, rng), setting), skin, setting
 
 
