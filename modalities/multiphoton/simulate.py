@@ -20,6 +20,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
+from core.errors import MissingExtra
 from modalities.multiphoton.photons import Array
 
 MELANOMA, NEVUS, CARCINOMA = "superficial spreading melanoma", "common nevus", "basal cell carcinoma"
@@ -117,7 +118,10 @@ def written(
     stack: Array, channels: Sequence[tuple[float, float]], sizes_um: tuple[float, float, float]
 ) -> bytes:
     """OME-TIFF of depth x height x width x channels; (excitation, emission) in nm; sizes x, y, z."""
-    import tifffile
+    try:
+        import tifffile
+    except ImportError:
+        raise MissingExtra("simulating multiphoton files", "spectral") from None
 
     depth, height, width, count = stack.shape
     told = "".join(

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from core.errors import MissingExtra
 from modalities.photoacoustic.chromophores import Array, absorption, baseline, scattering
 
 MELANOMA, NEVUS, ANGIOMA = "nodular melanoma", "common nevus", "angioma"
@@ -123,7 +124,10 @@ def _mottled(rng: np.random.Generator) -> Array:
 
 def written(frames: Array, wavelengths: Sequence[float], spacing_um: tuple[float, float]) -> bytes:
     """IPASC HDF5 of frames x depth x width x wavelengths; nm and micrometres become metres."""
-    import h5py
+    try:
+        import h5py
+    except ImportError:
+        raise MissingExtra("simulating photoacoustic files", "spectral") from None
 
     count, rows, columns, _ = frames.shape
     image = frames.transpose(2, 1, 3, 0).astype(np.float32)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from core.errors import MissingExtra
 from modalities.terahertz.dielectric import LIGHT_UM_PS, Array, Complex, layered, tissue
 
 CARCINOMA, NEVUS, KERATOSIS = "basal cell carcinoma", "common nevus", "seborrhoeic keratosis"
@@ -108,7 +109,10 @@ def recorded(patch: Patch, rng: np.random.Generator) -> tuple[Array, Array, Arra
 
 def written(traces: Array, reference: Array, time: Array, pitch_mm: float = PITCH_MM) -> bytes:
     """The dotTHz file of traces, rows x columns x samples."""
-    import h5py
+    try:
+        import h5py
+    except ImportError:
+        raise MissingExtra("simulating terahertz files", "spectral") from None
 
     target = io.BytesIO()
     with h5py.File(target, "w") as file:
