@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from threading import Lock
 
-from core.errors import BundleError, DxtreeError, PluginContractError
+from core.errors import BundleError, DxtreeError, PluginContractError, UnknownModality
 from core.pipeline import Pipeline
 from core.protocols import Adjustment, Fuser, ModalityModel
 from plugins.allow_list import AllowList
@@ -90,12 +90,29 @@ def modality_models(
     registry: Registry, models: ModelSet, engine: str = "auto"
 ) -> dict[str, Callable[[], ModalityModel]]:
     """Modality to a function that loads its model, once; one that raises the clash for a name of two."""
-    specs = (registry.modalities.get(name) for name in registry.modalities.names())
+    specs = [registry.modalities.get(name) for name in registry.modalities.names()]
     steps = registry.preprocessors.specs
     loaders = {
         s.name: _once(_modality_loader(s, models, engine, steps)) for s in specs if _offered(s, models)
     }
-    return loaders | {name: _raising(clash) for name, clash in registry.modalities.clashes.items()}
+    loaders |= {name: _raising(clash) for name, clash in registry.modalities.clashes.items()}
+    return _Loaders(loaders, frozenset(s.name for s in specs if not _offered(s, models)))
+
+
+class _Loaders(dict[str, Callable[[], ModalityModel]]):
+    """Loaders by modality, which say of one that a plugin reads that the set has no bundle for it."""
+
+    def __init__(self, loaders: Mapping[str, Callable[[], ModalityModel]], unfitted: frozenset[str]) -> None:
+        super().__init__(loaders)
+        self._unfitted = unfitted
+
+    def __missing__(self, modality: str) -> Callable[[], ModalityModel]:
+        if modality not in self._unfitted:
+            raise KeyError(modality)
+        raise UnknownModality(
+            f"this model set has no bundle for modality {modality!r}; it has some for "
+            f"{', '.join(sorted(self))}. Name a set that has one (--models), or fit one"
+        )
 
 
 def load_fuser(registry: Registry, models: ModelSet, name: str) -> Fuser:
