@@ -50,9 +50,7 @@ def test_a_stack_and_a_dermoscopic_picture_are_fused_on_the_command_line(
 def test_without_a_bundle_a_stack_is_refused() -> None:
     pipeline = assemble(load_registry(Settings()), ModelSet.open(HERE / "demonstration"))
     data = draw(NEVUS, np.random.default_rng(1))
-    with pytest.raises(
-        UnknownModality, match="no bundle for modality .confocal.; it has some for clinical, dermoscopy"
-    ):
+    with pytest.raises(UnknownModality, match="no bundle for modality 'confocal'; it has some for clinical"):
         pipeline.diagnose(Case(images=(ImageInput(modality="confocal", data=data),)))
 
 
