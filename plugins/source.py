@@ -12,9 +12,9 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.metadata import EntryPoint
+from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -74,11 +74,16 @@ def of_object(value: Any, name: str, *, built_in: bool = False) -> Source:
 
 def distribution_of(entry: EntryPoint) -> str:
     """Name of the distribution that an entry point belongs to."""
+    return _name_of(entry.dist) or "unknown distribution"
+
+
+@lru_cache(64)
+def _name_of(distribution: Distribution | None) -> str | None:
+    # Entry points of one distribution share it, and each question reads all of its metadata.
     try:
-        name = entry.dist.name if entry.dist is not None else None
+        return None if distribution is None else distribution.name
     except Exception:  # importlib.metadata raises several classes where a distribution is half removed
-        name = None
-    return name or "unknown distribution"
+        return None
 
 
 def _package_digest(top: str) -> str:
