@@ -27,6 +27,7 @@ ALLOWED = frozenset({".json", ".safetensors", ".onnx", ".dxc", ".ubj", ".md", ".
 
 OWN_DIGEST = "sha256"
 _BLANK = "0" * 64
+_MADE = ("format", "files", OWN_DIGEST)
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Bundle:
     files: Mapping[str, bytes]
     digest: str
     """sha256 of the manifest itself: names this exact bundle in an answer's provenance."""
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The manifest without the entries that `write_bundle` makes: what may be written again."""
+        return {key: value for key, value in self.manifest.items() if key not in _MADE}
 
     def require(self, key: str, kind: type) -> Any:
         """An entry of the manifest. Raises `ContractError` where it is absent or of another type."""

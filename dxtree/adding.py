@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from core.errors import ContractError, PathRejected
 from core.manifest import Bundle, write_bundle
 from plugins.model_set import MANIFEST, ModelSet
 
-WRITTEN = ("format", "files", "sha256")
-"""Entries of a manifest that `write_bundle` makes."""
-
 Told = TypeVar("Told")
 
 
 def add_modality(
-    models: ModelSet, name: str, out: Path, write: Callable[[Path], tuple[Bundle, Told]]
+    models: ModelSet,
+    name: str,
+    out: Path,
+    write: Callable[[Path], tuple[Bundle, Told]],
+    about: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[ModelSet, Told]:
     """A copy of the set in the new folder `out` with the bundle that `write` writes into the folder it gets.
 
-    Its fusers take the new modality as they take any that they were not fitted with. Raises `ContractError`
-    where the set has a bundle of this name, `PathRejected` where `out` holds anything, and what `write`
-    raises; then nothing is left in `out`.
+    `about`: what the new set's manifest says in place of the old one's. Its fusers take the new modality as
+    they take any that they were not fitted with. Raises `ContractError` where the set has a bundle of this
+    name, `PathRejected` where `out` holds anything, and what `write` raises; then nothing is left in `out`.
     """
     if name in models.modalities:
         raise ContractError(f"this model set has a bundle for {name}; give a set without one")
@@ -33,7 +35,7 @@ def add_modality(
     try:
         shutil.copytree(models.folder, out, dirs_exist_ok=True)
         bundle, told = write(out / name)
-        document = {k: v for k, v in models.bundle.manifest.items() if k not in WRITTEN}
+        document = {**models.bundle.stated, **about}
         document["modalities"] = dict(sorted({**models.modalities, name: bundle.digest}.items()))
         write_bundle(out, MANIFEST, document, models.bundle.files)
         return ModelSet.open(out), told

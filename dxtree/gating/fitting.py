@@ -23,9 +23,6 @@ MOST = 1500
 NAMED = 16
 """Digits by which a card names a bundle."""
 
-LEFT_OUT = ("format", "files", "sha256")
-"""Entries of a manifest that `write_bundle` makes."""
-
 Told = Callable[[str, int, int], None]
 """Modality, images done, images in all."""
 
@@ -85,17 +82,15 @@ def write_gates(models: ModelSet, gates: Mapping[str, SafetyGate], out: Path) ->
     digests = dict(models.modalities)
     for modality, gate in gates.items():
         bundle = read_bundle(out / modality, MODALITY_MANIFEST)
-        manifest = {k: v for k, v in bundle.manifest.items() if k not in LEFT_OUT}
-        manifest["checks"] = gate.to_dict()
+        manifest = {**bundle.stated, "checks": gate.to_dict()}
         write_bundle(out / modality, MODALITY_MANIFEST, manifest, bundle.files)
         digests[modality] = read_bundle(out / modality, MODALITY_MANIFEST).digest
-    document = {k: v for k, v in models.bundle.manifest.items() if k not in LEFT_OUT}
     files = dict(models.bundle.files)
     for name in (name for name in files if name.endswith(".md")):
         for modality, digest in digests.items():
             old = models.modalities[modality][:NAMED].encode()
             files[name] = files[name].replace(old, digest[:NAMED].encode())
-    write_bundle(out, MANIFEST, {**document, "modalities": digests}, files)
+    write_bundle(out, MANIFEST, {**models.bundle.stated, "modalities": digests}, files)
     return ModelSet.open(out)
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from core.errors import ContractError, PathRejected
-from core.manifest import write_bundle
+from core.manifest import Bundle
+from dxtree.adding import add_modality
 from modalities.stacks import StackRecipe
 from modalities.stacks.fitting import Judged, Progress, fit_simulated
-from plugins.model_set import MANIFEST, ModelSet
-
-WRITTEN = ("format", "files", "sha256")
-"""Entries of a manifest that `write_bundle` makes."""
+from plugins.model_set import ModelSet
 
 
 def add_simulated(
@@ -31,28 +27,17 @@ def add_simulated(
     that knows no patient. Raises `ContractError` where the set has a bundle of the modality, `PathRejected`
     where `out` holds anything, and what `fit_simulated` raises; then nothing is left in `out`.
     """
-    if recipe.name in models.modalities:
-        raise ContractError(f"this model set has a bundle for {recipe.name}; give a set without one")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise PathRejected(f"{out.name!r} holds something; name a new folder")
-    try:
-        shutil.copytree(models.folder, out, dirs_exist_ok=True)
+
+    def write(folder: Path) -> tuple[Bundle, Judged]:
         fitted = fit_simulated(
             recipe,
             models.partition,
-            out / recipe.name,
+            folder,
             lesions=lesions,
             seed=seed,
             epochs=epochs,
             progress=progress,
         )
-        document = {k: v for k, v in models.bundle.manifest.items() if k not in WRITTEN}
-        document["demonstration"] = True
-        document["modalities"] = dict(
-            sorted({**models.modalities, recipe.name: fitted.bundle.digest}.items())
-        )
-        write_bundle(out, MANIFEST, document, models.bundle.files)
-        return ModelSet.open(out), fitted.judged
-    except BaseException:
-        shutil.rmtree(out, ignore_errors=True)
-        raise
+        return fitted.bundle, fitted.judged
+
+    return add_modality(models, recipe.name, out, write, {"demonstration": True})

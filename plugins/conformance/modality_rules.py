@@ -184,7 +184,7 @@ def _round_trip(it: ModalityUnderTest) -> None:
     bundle, expected = it.bundle, it.answer
     if bundle is None:
         raise Unanswerable("it has no bundle")
-    manifest = {k: v for k, v in bundle.manifest.items() if k not in ("format", "files", "sha256")}
+    manifest = bundle.stated
     with tempfile.TemporaryDirectory() as folder:
         write_bundle(Path(folder), MODALITY_MANIFEST, manifest, bundle.files)
         copy = read_bundle(Path(folder), MODALITY_MANIFEST)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import numpy as np
@@ -19,13 +18,12 @@ from PIL import Image, ImageFilter
 from core import Case, GatePolicy, ImageInput, LabelledImage, Pipeline
 from core.diagnosis import schema
 from core.errors import CohortError, PathRejected
-from core.manifest import Bundle, read_bundle, write_bundle
+from core.manifest import read_bundle, write_bundle
 from core.split import TRAINING, VALIDATION
 from dxtree.batch.recipe import Recipe
 from dxtree.cohorts.reading import read_cohorts
 from dxtree.cohorts.synthetic.lesion import make_lesion
 from dxtree.gating import Foreign, fit_gates, foreign_images, judge, write_gates
-from dxtree.gating.fitting import LEFT_OUT
 from dxtree.gating.looking import chosen
 from modalities.gate import NAMES, SafetyGate
 from plugins.assembly import assemble, find_model_set, load_registry
@@ -56,14 +54,10 @@ def old(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> ModelSe
     digests = {}
     for modality in found.modalities:
         bundle = read_bundle(folder / modality, MODALITY_MANIFEST)
-        write_bundle(folder / modality, MODALITY_MANIFEST, plain(bundle) | {"checks": None}, bundle.files)
+        write_bundle(folder / modality, MODALITY_MANIFEST, bundle.stated | {"checks": None}, bundle.files)
         digests[modality] = read_bundle(folder / modality, MODALITY_MANIFEST).digest
-    write_bundle(folder, MANIFEST, plain(found.bundle) | {"modalities": digests}, found.bundle.files)
+    write_bundle(folder, MANIFEST, found.bundle.stated | {"modalities": digests}, found.bundle.files)
     return ModelSet.open(folder)
-
-
-def plain(bundle: Bundle) -> dict[str, Any]:
-    return {k: v for k, v in bundle.manifest.items() if k not in LEFT_OUT}
 
 
 @pytest.fixture(scope="module")
