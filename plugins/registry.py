@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
 from core.errors import DxtreeError, PluginError, did_you_mean
@@ -102,19 +102,16 @@ class Registry:
             shelf.settle(manager.is_working)
         return cls(manager, *shelves)
 
+    @property
+    def shelves(self) -> Mapping[str, Shelf[Any]]:
+        """Every shelf by its kind, in the order of the fields."""
+        found = (getattr(self, f.name) for f in fields(self))
+        return {shelf.kind: shelf for shelf in found if isinstance(shelf, Shelf)}
+
     def offered_by(self, plugin: str) -> Mapping[str, tuple[str, ...]]:
         """What one plugin offers, by kind."""
-        shelves: tuple[Shelf[Any], ...] = (
-            self.modalities,
-            self.fusers,
-            self.cohorts,
-            self.taxonomies,
-            self.model_sets,
-            self.preprocessors,
-            self.segmenters,
-            self.features,
-        )
-        return {s.kind: tuple(n for n in s.names() if s.owners[n] == plugin) for s in shelves}
+        shelves = self.shelves.items()
+        return {kind: tuple(n for n in s.names() if s.owners[n] == plugin) for kind, s in shelves}
 
 
 def _gathered(manager: PluginManager, hook: str, kind: str, wanted: type[Spec]) -> Shelf[Spec]:

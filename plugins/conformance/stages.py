@@ -29,9 +29,7 @@ class StageUnderTest:
     @property
     def spec(self) -> Any:
         """What the plugin offers."""
-        shelves = {s.kind: s for s in (self.registry.preprocessors, self.registry.segmenters)}
-        shelf = shelves.get(self.kind, self.registry.features)
-        return shelf.get(self.name)
+        return self.registry.shelves[self.kind].get(self.name)
 
     def call(self, pixels: Pixels) -> Any:
         """The stage's answer. Raises `Unanswerable` where it cannot be loaded."""
