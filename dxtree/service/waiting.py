@@ -53,9 +53,11 @@ class WaitingRoom:
         """Raises `Problem` 429 or 503 where there is no place now, so that no body is read for nothing."""
         if (under_way := self._clients.get(client, 0)) >= self.per_client:
             raise busy(math.ceil(self._wait(under_way)), client=True)
-        late = self._inside >= self.workers and self._wait(self._inside) > self.patience
-        if self._inside >= self.places or late or not self.open:
-            raise busy(math.ceil(self._wait(self._inside)), client=False)
+        if self._inside < self.workers and self.open:
+            return
+        wait = self._wait(self._inside)
+        if self._inside >= self.places or wait > self.patience or not self.open:
+            raise busy(math.ceil(wait), client=False)
 
     @asynccontextmanager
     async def place(self, client: str) -> AsyncIterator[None]:
