@@ -5,6 +5,7 @@ from modalities.confocal.preprocess import MOST_VIEWS, SIDE, views
 from modalities.confocal.reader import read
 from modalities.confocal.simulate import draw
 from modalities.confocal.varying import vary
+from modalities.stacks import nodes
 from modalities.stacks.recipe import StackRecipe
 
 RECIPE = StackRecipe(
@@ -19,30 +20,9 @@ RECIPE = StackRecipe(
     draw=draw,
     vary=vary,
     kinds=(
-        (
-            MELANOMA,
-            (
-                "Malignant:Melanoma:Superficial spreading melanoma",
-                "Malignant:Malignant melanocytic proliferations (Melanoma)",
-            ),
-        ),
-        (
-            NEVUS,
-            ("Benign:Melanocytic nevus:Common nevus", "Benign:Benign melanocytic proliferations:Nevus"),
-        ),
-        (
-            CARCINOMA,
-            (
-                "Malignant:Carcinoma:Basal cell carcinoma",
-                "Malignant:Malignant adnexal epithelial proliferations - Follicular:Basal cell carcinoma",
-            ),
-        ),
-        (
-            KERATOSIS,
-            (
-                "Benign:Benign epidermal:Seborrheic keratosis",
-                "Benign:Benign epidermal proliferations:Seborrheic keratosis",
-            ),
-        ),
+        (MELANOMA, nodes.MELANOMA),
+        (NEVUS, nodes.NEVUS),
+        (CARCINOMA, nodes.BASAL_CELL_CARCINOMA),
+        (KERATOSIS, nodes.SEBORRHEIC_KERATOSIS),
     ),
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from modalities.dermoscopy_sequence.preprocess import CHANNELS, MOST_VIEWS, SIDE, vary, views
 from modalities.dermoscopy_sequence.simulate import draw
 from modalities.images.limits import MIB, Limits
+from modalities.stacks import nodes
 from modalities.stacks.reading import read_in_child
 from modalities.stacks.recipe import StackRecipe
 from modalities.stacks.stack import Stack
@@ -32,23 +33,8 @@ RECIPE = StackRecipe(
     draw=draw,
     vary=vary,
     kinds=(
-        (
-            "nevus",
-            ("Benign:Melanocytic nevus:Common nevus", "Benign:Benign melanocytic proliferations:Nevus"),
-        ),
-        (
-            "melanoma",
-            (
-                "Malignant:Melanoma:Superficial spreading melanoma",
-                "Malignant:Malignant melanocytic proliferations (Melanoma)",
-            ),
-        ),
-        (
-            "seborrheic keratosis",
-            (
-                "Benign:Benign epidermal:Seborrheic keratosis",
-                "Benign:Benign epidermal proliferations:Seborrheic keratosis",
-            ),
-        ),
+        ("nevus", nodes.NEVUS),
+        ("melanoma", nodes.MELANOMA),
+        ("seborrheic keratosis", nodes.SEBORRHEIC_KERATOSIS),
     ),
 )

@@ -3,6 +3,7 @@
 from modalities.multiphoton.preprocess import CHANNELS, MOST_VIEWS, SIDE, views
 from modalities.multiphoton.reader import read
 from modalities.multiphoton.simulate import CARCINOMA, MELANOMA, NEVUS, draw
+from modalities.stacks import nodes
 from modalities.stacks.recipe import StackRecipe
 
 RECIPE = StackRecipe(
@@ -16,24 +17,8 @@ RECIPE = StackRecipe(
     pooling="mean",
     draw=draw,
     kinds=(
-        (
-            MELANOMA,
-            (
-                "Malignant:Melanoma:Superficial spreading melanoma",
-                "Malignant:Malignant melanocytic proliferations (Melanoma):Melanoma Invasive:"
-                "Melanoma Invasive, Superficial spreading",
-            ),
-        ),
-        (
-            NEVUS,
-            ("Benign:Melanocytic nevus:Common nevus", "Benign:Benign melanocytic proliferations:Nevus"),
-        ),
-        (
-            CARCINOMA,
-            (
-                "Malignant:Carcinoma:Basal cell carcinoma",
-                "Malignant:Malignant adnexal epithelial proliferations - Follicular:Basal cell carcinoma",
-            ),
-        ),
+        (MELANOMA, nodes.SPREADING_MELANOMA),
+        (NEVUS, nodes.NEVUS),
+        (CARCINOMA, nodes.BASAL_CELL_CARCINOMA),
     ),
 )

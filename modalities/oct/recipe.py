@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modalities.oct.preprocess import MOST_VIEWS, NEIGHBOURS, SIDE, views
 from modalities.oct.simulate import draw
+from modalities.stacks import nodes
 from modalities.stacks.limits import LIMITS
 from modalities.stacks.reading import read_in_child
 from modalities.stacks.recipe import StackRecipe
@@ -33,33 +34,9 @@ RECIPE = StackRecipe(
     pooling="attention",
     draw=draw,
     kinds=(
-        (
-            "melanoma",
-            (
-                "Malignant:Melanoma:Superficial spreading melanoma",
-                "Malignant:Malignant melanocytic proliferations (Melanoma):Melanoma Invasive",
-            ),
-        ),
-        (
-            "basal cell carcinoma",
-            (
-                "Malignant:Carcinoma:Basal cell carcinoma",
-                "Malignant:Malignant adnexal epithelial proliferations - Follicular:Basal cell carcinoma",
-            ),
-        ),
-        (
-            "nevus",
-            (
-                "Benign:Melanocytic nevus:Common nevus",
-                "Benign:Benign melanocytic proliferations:Nevus",
-            ),
-        ),
-        (
-            "seborrheic keratosis",
-            (
-                "Benign:Benign epidermal:Seborrheic keratosis",
-                "Benign:Benign epidermal proliferations:Seborrheic keratosis",
-            ),
-        ),
+        ("melanoma", nodes.INVASIVE_MELANOMA),
+        ("basal cell carcinoma", nodes.BASAL_CELL_CARCINOMA),
+        ("nevus", nodes.NEVUS),
+        ("seborrheic keratosis", nodes.SEBORRHEIC_KERATOSIS),
     ),
 )

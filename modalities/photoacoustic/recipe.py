@@ -3,6 +3,7 @@
 from modalities.photoacoustic.preprocess import CHANNELS, MOST_VIEWS, SIDE, views
 from modalities.photoacoustic.reader import read
 from modalities.photoacoustic.simulate import ANGIOMA, MELANOMA, NEVUS, draw
+from modalities.stacks import nodes
 from modalities.stacks.recipe import StackRecipe
 
 RECIPE = StackRecipe(
@@ -16,24 +17,8 @@ RECIPE = StackRecipe(
     pooling="mean",
     draw=draw,
     kinds=(
-        (
-            MELANOMA,
-            (
-                "Malignant:Melanoma:Nodular melanoma",
-                "Malignant:Malignant melanocytic proliferations (Melanoma):Melanoma Invasive:"
-                "Melanoma Invasive, Nodular",
-            ),
-        ),
-        (
-            NEVUS,
-            ("Benign:Melanocytic nevus:Common nevus", "Benign:Benign melanocytic proliferations:Nevus"),
-        ),
-        (
-            ANGIOMA,
-            (
-                "Benign:Benign vascular:Angioma",
-                "Benign:Benign soft tissue proliferations - Vascular:Hemangioma",
-            ),
-        ),
+        (MELANOMA, nodes.NODULAR_MELANOMA),
+        (NEVUS, nodes.NEVUS),
+        (ANGIOMA, nodes.ANGIOMA),
     ),
 )

@@ -1,5 +1,6 @@
 """How do terahertz scans become views, and where do simulated ones come from?"""
 
+from modalities.stacks import nodes
 from modalities.stacks.recipe import StackRecipe
 from modalities.terahertz.preprocess import CHANNELS, MOST_VIEWS, SIDE, views
 from modalities.terahertz.reader import read
@@ -16,23 +17,8 @@ RECIPE = StackRecipe(
     pooling="mean",
     draw=draw,
     kinds=(
-        (
-            CARCINOMA,
-            (
-                "Malignant:Carcinoma:Basal cell carcinoma",
-                "Malignant:Malignant adnexal epithelial proliferations - Follicular:Basal cell carcinoma",
-            ),
-        ),
-        (
-            NEVUS,
-            ("Benign:Melanocytic nevus:Common nevus", "Benign:Benign melanocytic proliferations:Nevus"),
-        ),
-        (
-            KERATOSIS,
-            (
-                "Benign:Benign epidermal:Seborrheic keratosis",
-                "Benign:Benign epidermal proliferations:Seborrheic keratosis",
-            ),
-        ),
+        (CARCINOMA, nodes.BASAL_CELL_CARCINOMA),
+        (NEVUS, nodes.NEVUS),
+        (KERATOSIS, nodes.SEBORRHEIC_KERATOSIS),
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modalities.stacks import nodes
 from modalities.stacks.reading import read_in_child
 from modalities.stacks.recipe import StackRecipe
 from modalities.stacks.stack import Stack
@@ -29,33 +30,9 @@ RECIPE = StackRecipe(
     pooling="mean",
     draw=draw,
     kinds=(
-        (
-            "melanoma",
-            (
-                "Malignant:Melanoma:Superficial spreading melanoma",
-                "Malignant:Malignant melanocytic proliferations (Melanoma):Melanoma Invasive",
-            ),
-        ),
-        (
-            "basal cell carcinoma",
-            (
-                "Malignant:Carcinoma:Basal cell carcinoma",
-                "Malignant:Malignant adnexal epithelial proliferations - Follicular:Basal cell carcinoma",
-            ),
-        ),
-        (
-            "seborrheic keratosis",
-            (
-                "Benign:Benign epidermal:Seborrheic keratosis",
-                "Benign:Benign epidermal proliferations:Seborrheic keratosis",
-            ),
-        ),
-        (
-            "angioma",
-            (
-                "Benign:Benign vascular:Angioma",
-                "Benign:Benign soft tissue proliferations - Vascular:Hemangioma",
-            ),
-        ),
+        ("melanoma", nodes.INVASIVE_MELANOMA),
+        ("basal cell carcinoma", nodes.BASAL_CELL_CARCINOMA),
+        ("seborrheic keratosis", nodes.SEBORRHEIC_KERATOSIS),
+        ("angioma", nodes.ANGIOMA),
     ),
 )
