@@ -4,7 +4,7 @@ What is offered stands in `modalities.stages.plugin`; every function works on ui
 blue from 0 to 255, and its lengths in pixels are meant for a short side of some 200 to 500 pixels.
 """
 
-from modalities.stages.arrays import Mask, Pixels
 from modalities.stages.running import measured, outlined, step_of, stepped
+from plugins.specs import Mask, Pixels
 
 __all__ = ["Mask", "Pixels", "measured", "outlined", "step_of", "stepped"]

@@ -1,14 +1,12 @@
-"""What do the stages hand to each other? Pictures, masks, and colours as the eye sees them."""
+"""What do stages compute with, beside pictures and masks? Greys, and colours as the eye sees them."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint8]
-"""uint8 H x W x 3: red, green, blue, 0 to 255, sRGB."""
-Mask = npt.NDArray[np.bool_]
-"""bool H x W."""
+from plugins.specs import Pixels
+
 Field = npt.NDArray[np.float32]
 """float32 H x W, or H x W x 3."""
 

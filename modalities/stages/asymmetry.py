@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from modalities.stages.arrays import Field, Mask, Pixels, lab_of
+from modalities.stages.arrays import Field, lab_of
+from plugins.specs import Mask, Pixels
 
 
 def asymmetry(pixels: Pixels, mask: Mask, mm_per_pixel: float | None) -> Mapping[str, float | None]:  # noqa: ARG001

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from modalities.stages.arrays import Mask, Pixels, lab_of
+from modalities.stages.arrays import lab_of
+from plugins.specs import Mask, Pixels
 
 SECTORS = 8
 ABRUPT = 15.0

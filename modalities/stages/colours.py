@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from modalities.stages.arrays import Mask, Pixels, lab_of
+from modalities.stages.arrays import lab_of
+from plugins.specs import Mask, Pixels
 
 REFERENCES = {
     "white": (255, 255, 255),

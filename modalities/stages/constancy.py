@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from modalities.stages.arrays import Pixels
+from plugins.specs import Pixels
 
 SHADES = 6.0
 

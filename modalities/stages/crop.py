@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from modalities.stages.arrays import Mask, Pixels
 from modalities.stages.segmentation import otsu
+from plugins.specs import Mask, Pixels
 
 MARGIN = 0.25
 """Of the lesion's larger extent, the skin that is kept on every side."""

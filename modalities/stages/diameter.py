@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from modalities.stages.arrays import Mask, Pixels
+from plugins.specs import Mask, Pixels
 
 DIRECTIONS = 90
 

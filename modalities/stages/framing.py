@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from modalities.stages.arrays import Mask, Pixels
 from modalities.stages.hair import hairs
+from plugins.specs import Mask, Pixels
 
 
 def framing(pixels: Pixels, mask: Mask, mm_per_pixel: float | None) -> Mapping[str, float | None]:  # noqa: ARG001

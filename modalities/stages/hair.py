@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from modalities.gate.lines import DEPTH, RIM, line_depth
-from modalities.stages.arrays import Mask, Pixels, grey_of
+from modalities.stages.arrays import grey_of
 from modalities.stages.inpainting import fill
+from plugins.specs import Mask, Pixels
 
 SHORTEST = 20
 """Pixels that a hair spans at least, along the larger side of its box; shorter ones are dots and texture."""

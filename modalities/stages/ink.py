@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from modalities.stages.arrays import Mask, Pixels
 from modalities.stages.inpainting import fill
+from plugins.specs import Mask, Pixels
 
 HUES = (120.0, 310.0)
 """Degrees from green through blue to violet."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modalities.stages.arrays import Mask, Pixels
+from plugins.specs import Mask, Pixels
 
 ROUNDS = 12
 """Rounds of averaging over the four neighbours, from the nearest pixel that is seen."""

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from modalities.gate.lines import DEPTH, RIM, line_depth
-from modalities.stages.arrays import Mask, Pixels, grey_of
+from modalities.stages.arrays import grey_of
 from modalities.stages.inpainting import fill
+from plugins.specs import Mask, Pixels
 
 LENGTHS = (4, 60)
 """Pixels that a tick is long."""

@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from core.errors import ContractError, DxtreeError, InputError, PluginContractError, PluginError, did_you_mean
-from modalities.stages.arrays import Mask, Pixels
-from plugins.specs import FeatureSpec, PreprocessorSpec, SegmenterSpec
+from plugins.specs import FeatureSpec, Mask, Pixels, PreprocessorSpec, SegmenterSpec
 
 Spec = TypeVar("Spec", PreprocessorSpec, SegmenterSpec, FeatureSpec)
 

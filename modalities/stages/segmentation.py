@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from modalities.stages.arrays import Field, Mask, Pixels, lab_of
+from modalities.stages.arrays import Field, lab_of
 from modalities.stages.hair import remove_hair
 from modalities.stages.vignette import outside
+from plugins.specs import Mask, Pixels
 
 RIM = 0.08
 """Of each side, the rim that is taken for skin."""

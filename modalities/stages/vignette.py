@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from modalities.stages.arrays import Mask, Pixels, grey_of
+from modalities.stages.arrays import grey_of
 from modalities.stages.inpainting import fill
+from plugins.specs import Mask, Pixels
 
 DARK = 48
 """Grey levels below which a pixel may lie outside the field of view."""
