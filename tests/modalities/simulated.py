@@ -15,8 +15,8 @@ from modalities.sets.plugin import HERE
 from modalities.stacks.finding import find_recipe
 from plugins.assembly import load_registry
 from plugins.config import Settings
-from plugins.conformance import PluginContract
-from plugins.conformance.finding import Promise
+from plugins.conformance import PluginContract, check
+from plugins.conformance.finding import Finding, Promise
 from plugins.conformance.plan import plan
 from plugins.model_set import ModelSet
 
@@ -35,6 +35,11 @@ def simulated_set(modality: str) -> Path:
 def promises_on(models: Path, plugin: str) -> dict[str, Promise]:
     """The kit's promises of the plugin of this name on the set in this folder, by title."""
     return {p.title: p for p in plan(plugin, load_registry(Settings((plugin,))), ModelSet.open(models))}
+
+
+def findings_on_fitted(plugin: str) -> list[Finding]:
+    """The kit's findings on the set with a net of the plugin's modality, whose name it has."""
+    return check(plugin, load_registry(Settings((plugin,))), ModelSet.open(simulated_set(plugin)))
 
 
 class FittedContract(PluginContract):

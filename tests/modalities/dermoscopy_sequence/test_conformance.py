@@ -7,14 +7,12 @@ from typing import ClassVar
 
 import pytest
 
-from dxtree.simulating import add_simulated
 from modalities.dermoscopy_sequence.recipe import RECIPE
 from modalities.sets.plugin import HERE
 from modalities.stacks.fitting import fit_simulated
-from plugins.assembly import load_registry
-from plugins.config import Settings
-from plugins.conformance import PluginContract, check
+from plugins.conformance import PluginContract
 from plugins.model_set import ModelSet
+from tests.modalities.simulated import findings_on_fitted
 
 
 class TestDermoscopySequence(PluginContract):
@@ -23,11 +21,9 @@ class TestDermoscopySequence(PluginContract):
 
 
 @pytest.mark.slow
-def test_with_a_fitted_bundle_it_keeps_every_promise(tmp_path: Path) -> None:
+def test_with_a_fitted_bundle_it_keeps_every_promise() -> None:
     pytest.importorskip("torch")
-    demonstration = ModelSet.open(HERE / "demonstration")
-    models, _ = add_simulated(demonstration, RECIPE, tmp_path / "set", lesions=24, seed=0, epochs=1)
-    findings = check("dermoscopy_sequence", load_registry(Settings(("dermoscopy_sequence",))), models)
+    findings = findings_on_fitted("dermoscopy_sequence")
     assert [f for f in findings if not f.passed] == []
     assert len(findings) > 30
 

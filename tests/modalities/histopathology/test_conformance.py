@@ -7,14 +7,12 @@ from typing import ClassVar
 
 import pytest
 
-from dxtree.simulating import add_simulated
 from modalities.histopathology.recipe import RECIPE
 from modalities.sets.plugin import HERE
 from modalities.stacks.fitting import fit_simulated
-from plugins.assembly import load_registry
-from plugins.config import Settings
-from plugins.conformance import PluginContract, check
+from plugins.conformance import PluginContract
 from plugins.model_set import ModelSet
+from tests.modalities.simulated import findings_on_fitted
 
 
 class TestHistopathology(PluginContract):
@@ -23,11 +21,9 @@ class TestHistopathology(PluginContract):
 
 
 @pytest.mark.slow
-def test_with_a_fitted_bundle_it_keeps_every_promise(tmp_path: Path) -> None:
+def test_with_a_fitted_bundle_it_keeps_every_promise() -> None:
     pytest.importorskip("torch")
-    demonstration = ModelSet.open(HERE / "demonstration")
-    models, _ = add_simulated(demonstration, RECIPE, tmp_path / "set", lesions=24, seed=0, epochs=1)
-    findings = check("histopathology", load_registry(Settings(("histopathology",))), models)
+    findings = findings_on_fitted("histopathology")
     assert [f for f in findings if not f.passed] == []
     assert len(findings) > 30
 

@@ -16,11 +16,10 @@ from modalities.stacks.fitting import fit_simulated
 from modalities.stacks.model import load_stack_model
 from modalities.stacks.recipe import StackRecipe
 from modalities.terahertz.recipe import RECIPE as TERAHERTZ
-from plugins.assembly import load_registry
-from plugins.config import Settings
-from plugins.conformance import PluginContract, check
+from plugins.conformance import PluginContract
 from plugins.model_set import ModelSet
 from plugins.specs import ModelRequest
+from tests.modalities.simulated import findings_on_fitted
 
 pytest.importorskip("torch")
 DEMONSTRATION = ModelSet.open(HERE / "demonstration")
@@ -52,11 +51,8 @@ class TestTerahertz(PluginContract):
     ],
     ids=list(RECIPES),
 )
-def test_with_a_bundle_it_keeps_every_promise(recipe: StackRecipe, tmp_path: Path) -> None:
-    from dxtree.simulating import add_simulated
-
-    models, _ = add_simulated(DEMONSTRATION, recipe, tmp_path / "set", lesions=24, seed=0, epochs=1)
-    findings = check(recipe.name, load_registry(Settings((recipe.name,))), models)
+def test_with_a_bundle_it_keeps_every_promise(recipe: StackRecipe) -> None:
+    findings = findings_on_fitted(recipe.name)
     assert not [(f.check, f.detail) for f in findings if not f.passed]
     assert len(findings) > 20
 
