@@ -72,7 +72,8 @@ def embedder(registry: Registry, models: ModelSet, modality: str) -> tuple[Calla
 
     Raises `UnknownModality`, `ContractError` for a model that has no embedding, `MissingExtra`.
     """
-    from core.errors import ContractError, UnknownModality, did_you_mean
+    from core.errors import ContractError
+    from core.gathering import loader_of
     from modalities.cnn.model import CnnModel
     from modalities.cnn.penultimate import Penultimate
     from modalities.encoders.encoder import embed as by_encoder
@@ -80,11 +81,7 @@ def embedder(registry: Registry, models: ModelSet, modality: str) -> tuple[Calla
     from plugins.assembly import assemble
 
     pipeline = assemble(registry, models)
-    if modality not in pipeline.models:
-        known = sorted(pipeline.models)
-        near = did_you_mean(modality, known)
-        raise UnknownModality(f"no model reads {modality!r}; there are {', '.join(known)}{near}")
-    model = pipeline.models[modality]()
+    model = loader_of(modality, pipeline.models)()
     bundle = models.modality_bundle(modality)
     if isinstance(model, EncoderModel):
         return lambda image: by_encoder(model.encoder, model.square(image)[0][None])[0], model.encoder.digest

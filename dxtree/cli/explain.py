@@ -48,7 +48,8 @@ def explain(
     Yellow speaks for the node, blue against it; grey is not seen by the net. A map tells what the net hangs
     on: it is no outline of a lesion and no proof. For research use only; not a medical device.
     """
-    from core.errors import ExplanationError, PathRejected, UnknownModality, did_you_mean
+    from core.errors import ExplanationError, PathRejected
+    from core.gathering import loader_of
     from modalities.cnn.attribution import choose_method
     from modalities.cnn.explaining import explain as explained
     from modalities.cnn.model import CnnModel
@@ -61,12 +62,7 @@ def explain(
     choose_method(method)
     registry = registry_of(plugin)
     pipeline = assemble(registry, models_of(registry, models), engine=engine)
-    if modality not in pipeline.models:
-        known = sorted(pipeline.models)
-        raise UnknownModality(
-            f"no model reads {modality!r}; there are {', '.join(known)}{did_you_mean(modality, known)}"
-        )
-    model = pipeline.models[modality]()
+    model = loader_of(modality, pipeline.models)()
     if not isinstance(model, CnnModel):
         raise ExplanationError(f"the model of {modality!r} is no net that a map can be made of")
     given, notices = _read(image, modality, frame)
